@@ -1,0 +1,282 @@
+/**
+ * What device-core owns: devices, drivers, buses, classes, sysfs, uevents, character devices and their ioctls.
+ * Types and constants only. Counterparts: include/linux/device.h, kobject.h, sysfs.h, cdev.h, pm.h.
+ */
+import type { DmaDevice, HasKernel, Kernel } from '@nvme-stack/kernel';
+
+// ------------------------------------------------------------------------------------------ sysfs
+
+/** A sysfs file. `show` and `store` run in task context; `store` throws KernelError (EINVAL …). @kernel include/linux/sysfs.h attribute */
+export interface Attribute {
+  readonly name: string;
+  /** 0o444, 0o200, 0o644 … */
+  readonly mode: number;
+  /** Text with its newline, as the file holds it. */
+  show?(): string;
+  store?(text: string): Promise<void> | void;
+}
+
+/** Files that come and go together, in a directory of their own when named. @kernel include/linux/sysfs.h attribute_group */
+export interface AttributeGroup {
+  readonly name?: string;
+  readonly attributes: readonly Attribute[];
+  /** Whether an attribute is there; default: all are. */
+  isVisible?(attribute: Attribute): boolean;
+}
+
+/** A node of sysfs. @kernel include/linux/kobject.h kobject */
+export interface Kobject {
+  readonly name: string;
+  readonly parent: Kobject | null;
+  /** `/sys/...` */
+  readonly path: string;
+}
+
+/** The file tree below /sys. Paths may go through links. Errors: ENOENT, EACCES, EISDIR. Task context. */
+export interface Sysfs {
+  read(path: string): string;
+  write(path: string, text: string): Promise<void>;
+  list(path: string): string[];
+  readlink(path: string): string;
+  exists(path: string): boolean;
+  stat(path: string): { readonly kind: 'dir' | 'file' | 'link'; readonly mode: number };
+}
+
+/** @kernel include/linux/kobject.h kobject_action */
+export type UeventAction = 'add' | 'remove' | 'change' | 'move' | 'online' | 'offline' | 'bind' | 'unbind';
+
+/** What udev would hear. */
+export interface Uevent {
+  readonly timeNs: number;
+  readonly action: UeventAction;
+  /** Path below /sys, without `/sys`. */
+  readonly devpath: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+// ------------------------------------------------------------------------------------------ the driver model
+
+/** @kernel include/linux/device/bus.h bus_type */
+export interface BusType {
+  readonly name: string;
+  match(dev: Device, drv: DeviceDriver): boolean;
+  probe?(dev: Device): Promise<void>;
+  remove?(dev: Device): Promise<void>;
+  shutdown?(dev: Device): Promise<void>;
+  uevent?(dev: Device): Record<string, string>;
+  /** Trace pci_dma_configure and the like; runs before probe. */
+  dmaConfigure?(dev: Device): void;
+  /** CPUs of a device's interrupt vector, for queue mapping; null: no preference. */
+  irqGetAffinity?(dev: Device, index: number): readonly number[] | null;
+  readonly devGroups?: readonly AttributeGroup[];
+  /** Files of each driver on this bus (`new_id`, `remove_id`). */
+  driverAttributes?(drv: DeviceDriver): readonly Attribute[];
+  suspend?(dev: Device): Promise<void>;
+  resume?(dev: Device): Promise<void>;
+}
+
+/** @kernel include/linux/pm.h dev_pm_ops */
+export interface DevPmOps {
+  suspend?(dev: Device): Promise<void>;
+  resume?(dev: Device): Promise<void>;
+  freeze?(dev: Device): Promise<void>;
+  thaw?(dev: Device): Promise<void>;
+  poweroff?(dev: Device): Promise<void>;
+  restore?(dev: Device): Promise<void>;
+}
+
+/** Whether probe may run in a worker. @kernel include/linux/device/driver.h probe_type */
+export type ProbeType = 'default' | 'prefer-asynchronous' | 'force-synchronous';
+
+/** @kernel include/linux/device/driver.h device_driver */
+export interface DeviceDriver {
+  readonly name: string;
+  readonly bus: BusType;
+  /** Name of the module it belongs to. */
+  readonly owner: string;
+  readonly probeType: ProbeType;
+  /** The driver that embeds this one (container_of). */
+  readonly container: unknown;
+  readonly groups?: readonly AttributeGroup[];
+  readonly pm?: DevPmOps;
+  probe?(dev: Device): Promise<void>;
+  remove?(dev: Device): Promise<void>;
+  shutdown?(dev: Device): Promise<void>;
+}
+
+/** @kernel include/linux/device/class.h class */
+export interface DeviceClass {
+  readonly name: string;
+  readonly devGroups?: readonly AttributeGroup[];
+  /** Adds to the environment of every uevent; trace nvme_class_uevent and the like. */
+  devUevent?(dev: Device): Record<string, string>;
+}
+
+/** What a device is made from. */
+export interface DeviceInit {
+  readonly name: string;
+  readonly parent: Device | null;
+  /** The thing that embeds it (container_of). */
+  readonly container: unknown;
+  readonly bus?: BusType;
+  readonly class?: DeviceClass;
+  readonly groups?: readonly AttributeGroup[];
+  /** major:minor of its node below /dev. */
+  readonly devt?: DevT;
+  /** Node name below /dev; default: the device's name. */
+  readonly devnode?: string;
+  readonly numaNode?: number;
+  /** `disk`, `partition` … (DEVTYPE). */
+  readonly type?: string;
+  /** Adds to this device's uevents. */
+  uevent?(dev: Device): Record<string, string>;
+  /** Called when the last reference is gone. */
+  release?(dev: Device): void;
+  /** Directory of /sys/class links is made for class devices; others stand under their bus. */
+  readonly noSysfsParentDir?: boolean;
+}
+
+/** @kernel include/linux/device.h device */
+export interface Device extends HasKernel {
+  readonly kernel: Kernel;
+  readonly name: string;
+  readonly parent: Device | null;
+  readonly kobj: Kobject;
+  readonly container: unknown;
+  readonly bus: BusType | null;
+  readonly class: DeviceClass | null;
+  readonly devt: DevT | null;
+  readonly numaNode: number;
+  driver: DeviceDriver | null;
+  /** @kernel include/linux/device.h dev_set_drvdata */
+  driverData: unknown;
+  /** How the platform maps memory for it; null: it does no DMA. */
+  dma: DmaDevice | null;
+  /** Registered and not yet deleted. */
+  readonly registered: boolean;
+  /** Cleared while a bus is still adding it: no driver is looked for. @kernel include/linux/pci.h match_driver */
+  matchDriver: boolean;
+}
+
+/** @kernel include/linux/kdev_t.h dev_t */
+export interface DevT {
+  readonly major: number;
+  readonly minor: number;
+}
+
+// ------------------------------------------------------------------------------------------ character devices
+
+/** An open file of a character or block device. @kernel include/linux/fs.h file */
+export interface OpenFile {
+  readonly path: string;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  privateData: unknown;
+}
+
+/** @kernel include/linux/fs.h file_operations */
+export interface FileOperations {
+  open?(file: OpenFile): Promise<void>;
+  release?(file: OpenFile): Promise<void>;
+  /** Returns the ioctl's non-negative result; `argument` is the caller's structure, updated in place. Throws ENOTTY for unknown commands. */
+  unlockedIoctl?(file: OpenFile, command: number, argument: unknown): Promise<number>;
+}
+
+/** @kernel include/linux/cdev.h cdev */
+export interface Cdev {
+  readonly ops: FileOperations;
+  /** Reached from `OpenFile` handlers. */
+  readonly container: unknown;
+}
+
+/** Who calls an ioctl; `sysAdmin` is CAP_SYS_ADMIN. */
+export interface OpenFlags {
+  readonly write: boolean;
+}
+
+// ------------------------------------------------------------------------------------------ the subsystem
+
+/** The driver core of one machine. */
+export interface DeviceCore {
+  readonly kernel: Kernel;
+  readonly sysfs: Sysfs;
+
+  /** @kernel drivers/base/bus.c bus_register */
+  busRegister(bus: BusType): void;
+  busUnregister(bus: BusType): void;
+  /** Devices of a bus in order of registration. @kernel drivers/base/bus.c bus_for_each_dev */
+  busDevices(bus: BusType): readonly Device[];
+  /** Trace driver_register → driver_find, bus_add_driver → driver_attach → bus_for_each_dev → __driver_attach …; probes devices (asynchronously when the driver prefers it). Throws EBUSY for a name taken. Task context. @kernel drivers/base/driver.c driver_register */
+  driverRegister(drv: DeviceDriver): Promise<void>;
+  /** Unbinds every device first. @kernel drivers/base/driver.c driver_unregister */
+  driverUnregister(drv: DeviceDriver): Promise<void>;
+  driverFind(name: string, bus: BusType): DeviceDriver | null;
+
+  /** Not yet visible. @kernel drivers/base/core.c device_initialize */
+  deviceInitialize(init: DeviceInit): Device;
+  /** Visible in sysfs, uevent, bus notified; matching drivers are probed unless `matchDriver` is false. Throws EEXIST. Task context. @kernel drivers/base/core.c device_add */
+  deviceAdd(dev: Device): Promise<void>;
+  /** Unbinds and hides it. @kernel drivers/base/core.c device_del */
+  deviceDel(dev: Device): Promise<void>;
+  getDevice(dev: Device): Device;
+  /** Drops a reference; the last one calls `release`. @kernel drivers/base/core.c put_device */
+  putDevice(dev: Device): void;
+  /** Looks for a driver. @kernel drivers/base/dd.c device_attach */
+  deviceAttach(dev: Device): Promise<void>;
+  /** @kernel drivers/base/dd.c device_release_driver */
+  deviceReleaseDriver(dev: Device): Promise<void>;
+  /** Walks children depth first. */
+  deviceChildren(dev: Device): readonly Device[];
+
+  /** Runs when the driver unbinds, last registered first. @kernel drivers/base/devres.c devm_add_action */
+  devmAddAction(dev: Device, name: string, action: () => Promise<void> | void): void;
+
+  classRegister(cls: DeviceClass): void;
+  classUnregister(cls: DeviceClass): void;
+  classDevices(cls: DeviceClass): readonly Device[];
+
+  /** A directory of its own below `parent` (default /sys). @kernel lib/kobject.c kobject_create_and_add */
+  kobjectCreate(name: string, parent: Kobject | null, live?: boolean): Kobject;
+  kobjectDel(kobj: Kobject): void;
+  sysfsCreateFile(kobj: Kobject, attribute: Attribute): void;
+  sysfsRemoveFile(kobj: Kobject, attribute: Attribute): void;
+  sysfsCreateGroup(kobj: Kobject, group: AttributeGroup): void;
+  sysfsRemoveGroup(kobj: Kobject, group: AttributeGroup): void;
+  sysfsCreateLink(kobj: Kobject, name: string, target: Kobject): void;
+  sysfsRemoveLink(kobj: Kobject, name: string): void;
+
+  /** @kernel lib/kobject_uevent.c kobject_uevent_env */
+  kobjectUevent(kobj: Kobject, action: UeventAction, env?: Readonly<Record<string, string>>): void;
+  /** Of a device: with its bus's, class's and own additions. */
+  deviceUevent(dev: Device, action: UeventAction, env?: Readonly<Record<string, string>>): void;
+  readonly uevents: readonly Uevent[];
+  subscribeUevents(listener: (event: Uevent) => void): () => void;
+
+  /** Reserves minors under a new major number. @kernel fs/char_dev.c alloc_chrdev_region */
+  allocChrdevRegion(name: string, minors: number): number;
+  unregisterChrdevRegion(major: number): void;
+  /** Major number of block devices. @kernel block/genhd.c register_blkdev */
+  registerBlkdev(name: string): number;
+  unregisterBlkdev(major: number): void;
+  /** Adds the device and its node below /dev. @kernel fs/char_dev.c cdev_device_add */
+  cdevDeviceAdd(cdev: Cdev, dev: Device): Promise<void>;
+  cdevDeviceDel(cdev: Cdev, dev: Device): Promise<void>;
+  /** Makes a block device's node reach `ops`. */
+  addNode(dev: Device, ops: FileOperations, container: unknown): void;
+  removeNode(dev: Device): void;
+
+  /** Opens a node below /dev. Throws ENOENT, ENXIO. Task context. */
+  open(path: string, flags: OpenFlags): Promise<OpenFile>;
+  close(file: OpenFile): Promise<void>;
+  ioctl(file: OpenFile, command: number, argument: unknown): Promise<number>;
+  /** Names below /dev. */
+  listNodes(): string[];
+
+  /** Suspends every device, children first; a failure resumes those already asleep. @kernel drivers/base/power/main.c dpm_suspend */
+  dpmSuspend(): Promise<void>;
+  dpmResume(): Promise<void>;
+  /** @kernel drivers/base/core.c device_shutdown */
+  deviceShutdown(): Promise<void>;
+  /** Waits for probes under way. @kernel drivers/base/dd.c wait_for_device_probe */
+  waitForDeviceProbe(): Promise<void>;
+}

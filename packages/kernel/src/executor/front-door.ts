@@ -1,0 +1,236 @@
+/**
+ * The front door: how plain `await` in the host drives a machine. A call starts a task; the machine is pumped in
+ * slices of one host macrotask each while something is asked of it, and the host goes on before the next event after
+ * a call has settled, so that user code can never shift an event.
+ */
+import type { FrontDoor, HostLoop, Task } from '../ports.js';
+import { BugError, DeadlockError } from './errors.js';
+import type { ExecutorImpl } from './executor.js';
+import type { Pump } from './pump.js';
+
+/** Items a slice may run before the host has its turn. */
+const SLICE_ITEMS = 16384;
+
+const RESOLVED = Promise.resolve();
+
+interface Call {
+  readonly name: string;
+  readonly start: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Goal {
+  /** Ends when the item counter has come this far; Infinity: never by count. */
+  readonly items: number;
+  /** Ends when the next event is further away than this. */
+  readonly horizonNs: number;
+  readonly done: (reached: boolean) => void;
+}
+
+export class FrontDoorImpl implements FrontDoor, Pump {
+  private readonly ex: ExecutorImpl;
+  private readonly host: HostLoop;
+  /** Test mode: the executor goes on in macrotasks only, so that what runs behind a forgotten await is caught. */
+  private readonly strict: boolean;
+  private readonly inbox: Call[] = [];
+  private readonly outstanding = new Set<Call>();
+  private goal: Goal | null = null;
+  private settlements: (() => void)[] = [];
+  private fuel = 0;
+  private slicePending = false;
+  private waitsForHost = false;
+  private cancelAlarm: (() => void) | null = null;
+  private closedBecause: string | null = null;
+  private readonly stepBound: () => void;
+
+  constructor(ex: ExecutorImpl, host: HostLoop, strict: boolean) {
+    this.ex = ex;
+    this.host = host;
+    this.strict = strict;
+    this.stepBound = () => this.ex.run();
+    ex.pump = this;
+    ex.hostSettled = () => this.kick();
+  }
+
+  get halted(): Error | null {
+    return this.ex.halted;
+  }
+
+  call<T>(name: string, main: () => Promise<T>, cpu = 0): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const refusal = this.refusal();
+      if (refusal !== null) {
+        reject(refusal);
+        return;
+      }
+      const call: Call = { name, reject, start: () => this.startCall(call, main, resolve, cpu) };
+      this.inbox.push(call);
+      this.kick();
+    });
+  }
+
+  private startCall<T>(call: Call, main: () => Promise<T>, resolve: (value: T) => void, cpu: number): void {
+    this.outstanding.add(call);
+    const settle = (settlement: () => void): void => {
+      this.settlements.push(() => {
+        if (this.outstanding.delete(call)) settlement();
+      });
+    };
+    this.ex.spawn(
+      call.name,
+      async () => {
+        let value: T;
+        try {
+          value = await main();
+        } catch (error) {
+          if (!BugError.is(error)) settle(() => call.reject(error));
+          return;
+        }
+        settle(() => resolve(value));
+      },
+      cpu,
+    );
+  }
+
+  runUntilItems(items: number): Promise<void> {
+    return this.pursue({ items, horizonNs: Number.POSITIVE_INFINITY }).then(() => {});
+  }
+
+  step(): Promise<boolean> {
+    return this.pursue({ items: this.ex.items + 1, horizonNs: Number.POSITIVE_INFINITY });
+  }
+
+  settle(horizonNs: number): Promise<void> {
+    return this.pursue({ items: Number.POSITIVE_INFINITY, horizonNs }).then(() => {});
+  }
+
+  private pursue(goal: { items: number; horizonNs: number }): Promise<boolean> {
+    return new Promise<boolean>((resolve, reject) => {
+      const refusal =
+        this.refusal() ?? (this.goal === null ? null : new Error('another run, step or settle is outstanding'));
+      if (refusal !== null) {
+        reject(refusal);
+        return;
+      }
+      this.goal = { ...goal, done: resolve };
+      this.kick();
+    });
+  }
+
+  close(reason: string): void {
+    this.closedBecause ??= reason;
+    this.rejectAll(new Error(reason));
+  }
+
+  private refusal(): Error | null {
+    if (this.ex.halted !== null) return this.ex.halted;
+    return this.closedBecause === null ? null : new Error(this.closedBecause);
+  }
+
+  // ------------------------------------------------------------------------------------------ slices
+
+  /** Makes sure that a slice comes. */
+  private kick(): void {
+    this.waitsForHost = false;
+    this.cancelAlarm?.();
+    this.cancelAlarm = null;
+    this.scheduleSlice();
+  }
+
+  private scheduleSlice(): void {
+    if (this.slicePending) return;
+    this.slicePending = true;
+    this.host.macrotask(() => this.slice());
+  }
+
+  private slice(): void {
+    this.slicePending = false;
+    if (this.ex.halted !== null || this.waitsForHost) return;
+    const stray = this.ex.strayTask();
+    if (stray !== null) {
+      this.ex.quietBug(`task ${stray.name} awaits something that is not a kernel primitive`);
+      return;
+    }
+    if (this.closedBecause !== null) return;
+    while (this.inbox.length > 0) (this.inbox.shift() as Call).start();
+    if (this.outstanding.size === 0 && this.goal === null) return;
+    this.scheduleSlice();
+    this.fuel = SLICE_ITEMS;
+    this.ex.run();
+  }
+
+  mustStop(): boolean {
+    if (this.settlements.length > 0) return true;
+    if (this.goal !== null && this.ex.items >= this.goal.items) return true;
+    return --this.fuel < 0;
+  }
+
+  mayAdvance(timeNs: number): boolean {
+    if (this.outstanding.size > 0 || this.goal === null) return true;
+    return timeNs - this.ex.now() <= this.goal.horizonNs;
+  }
+
+  continueAfterTask(): void {
+    if (!this.strict) RESOLVED.then(this.stepBound);
+  }
+
+  sliceEnded(idle: boolean): void {
+    const settlements = this.settlements;
+    if (settlements.length > 0) {
+      this.settlements = [];
+      for (const settle of settlements) settle();
+      return;
+    }
+    if (this.goal !== null && this.ex.items >= this.goal.items) {
+      this.reachGoal(true);
+      return;
+    }
+    if (idle && this.ex.halted === null) this.becomeIdle();
+  }
+
+  private becomeIdle(): void {
+    if (this.ex.holdsOutstanding()) {
+      this.waitsForHost = true;
+      return;
+    }
+    const next = this.ex.nextTimeNs();
+    if (next === Number.POSITIVE_INFINITY || !this.mayAdvance(next)) {
+      this.reachGoal(false);
+      if (this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
+      return;
+    }
+    this.waitsForHost = true;
+    const delayNs = next - this.ex.now();
+    this.cancelAlarm = this.host.after(delayNs > 0 ? delayNs : 0, () => this.kick());
+  }
+
+  private reachGoal(reached: boolean): void {
+    const goal = this.goal;
+    this.goal = null;
+    goal?.done(reached);
+  }
+
+  private reportDeadlock(): void {
+    const parked = this.ex.parkedTasks();
+    const calls = [...this.outstanding];
+    this.outstanding.clear();
+    for (const call of calls) call.reject(new DeadlockError(call.name, parked));
+  }
+
+  taskFailed(task: Task, error: unknown): void {
+    const text = error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
+    this.ex.quietBug(`task ${task.name} ended with ${text}`);
+  }
+
+  onHalt(error: Error): void {
+    this.rejectAll(error);
+  }
+
+  private rejectAll(error: Error): void {
+    const calls = [...this.outstanding, ...this.inbox];
+    this.outstanding.clear();
+    this.inbox.length = 0;
+    for (const call of calls) call.reject(error);
+    this.reachGoal(false);
+  }
+}

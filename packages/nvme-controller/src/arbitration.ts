@@ -1,0 +1,168 @@
+// The controller's turn: round robin over submission queues, entries fetched in runs, then completions posted.
+// Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 §3.4.4.1 (round robin), §3.3.3.
+import * as nvme from '@nvme-stack/nvme-protocol';
+import { adminCommand } from './admin.js';
+import { type CommandSlot } from './command-slot.js';
+import { completeCommand, postCompletions } from './completion.js';
+import { type ControllerState, EVENT_COMMAND, EVENT_READY, EVENT_SHUTDOWN } from './controller-state.js';
+import { nvmCommand, transferLength } from './nvm.js';
+import { FAULT_DELAY, FAULT_DROP } from './ports.js';
+import type { SubmissionQueue } from './queues.js';
+import { becomeReady, fatalError, shutdownComplete } from './registers.js';
+import { readShadowTail, requeueSubmission, writeEventIdxTail } from './shadow-doorbells.js';
+import { FETCH_RUN } from './stage.js';
+import { PENDING } from './status.js';
+import * as trace from './trace-events.js';
+
+/** Commands fetched in one turn at most; the rest waits for the next one. */
+const TURN_BUDGET = 0x10000;
+
+/** True while the controller runs commands. */
+function isRunning(controller: ControllerState): boolean {
+  return (controller.registers.csts & (nvme.NVME_CSTS_RDY | nvme.NVME_CSTS_CFS)) === nvme.NVME_CSTS_RDY;
+}
+
+/** Serves submission queues in turn until none has work, then posts completions. Device context. */
+export function takeTurn(controller: ControllerState): void {
+  if (controller.isInDevice || !isRunning(controller)) return;
+  controller.isInDevice = true;
+  const { generation, arbiter } = controller;
+  let budget = TURN_BUDGET;
+  // The ring is served by index, so that a queue that comes back goes behind the others.
+  for (let turn = 0; turn < arbiter.length && budget > 0; turn++) {
+    const sq = arbiter[turn] as SubmissionQueue;
+    sq.isQueued = false;
+    budget -= serveQueue(controller, sq);
+    if (controller.generation !== generation || !isRunning(controller)) break;
+    if (turn >= 64) turn = compact(arbiter, turn);
+    if (turn + 1 === arbiter.length) postCompletions(controller);
+  }
+  if (controller.generation === generation && isRunning(controller)) {
+    postCompletions(controller);
+    if (budget > 0) arbiter.length = 0;
+    else keepUnserved(controller);
+  }
+  controller.isInDevice = false;
+}
+
+/** Drops the served start of the ring; returns the index of the last one served. */
+function compact(arbiter: SubmissionQueue[], turn: number): number {
+  arbiter.copyWithin(0, turn + 1);
+  arbiter.length -= turn + 1;
+  return -1;
+}
+
+function keepUnserved(controller: ControllerState): void {
+  const waiting = controller.arbiter.filter((sq) => sq.isQueued);
+  controller.arbiter.length = 0;
+  for (const sq of waiting) controller.arbiter.push(sq);
+  if (waiting.length > 0) controller.host?.defer();
+}
+
+/** One queue's turn: one run of entries; returns how many commands it took. */
+function serveQueue(controller: ControllerState, sq: SubmissionQueue): number {
+  const usesShadow = controller.shadowDoorbells && sq.shadowAddress !== 0;
+  if (usesShadow && sq.shadowIsFresh) {
+    sq.shadowIsFresh = false;
+    readShadowTail(controller, sq);
+  }
+  const { generation } = controller;
+  const count = fetchRun(controller, sq);
+  if (count === 0 || controller.generation !== generation || !isRunning(controller)) return count;
+  if (controller.shadowDoorbells && sq.shadowAddress !== 0 && controller.submissionQueues[sq.sqid] === sq) {
+    writeEventIdxTail(controller, sq);
+    readShadowTail(controller, sq);
+  }
+  if (sq.head !== sq.tail && sq.outstanding < sq.size) requeueSubmission(controller, sq);
+  return count;
+}
+
+/** Fetches one contiguous run with one read and starts each command; admin commands come one at a time. */
+function fetchRun(controller: ControllerState, sq: SubmissionQueue): number {
+  const { stage, generation } = controller;
+  const contiguous = sq.tail >= sq.head ? sq.tail - sq.head : sq.size - sq.head;
+  const count = Math.min(contiguous, sq.sqid === 0 ? 1 : FETCH_RUN, sq.size - sq.outstanding);
+  if (count <= 0) return 0;
+  if (controller.endpoint.dmaRead(sq.address + sq.head * 64, stage.bytes, stage.sqeOffset, count * 64) !== 0) {
+    fatalError(controller);
+    return 0;
+  }
+  for (let i = 0; i < count; i++) {
+    const slot = controller.takeSlot();
+    slot.load(stage.sqes, i * 16);
+    slot.sq = sq;
+    slot.sqid = sq.sqid;
+    sq.outstanding++;
+    sq.head = sq.head + 1 === sq.size ? 0 : sq.head + 1;
+    startCommand(controller, slot);
+    if (controller.generation !== generation) break;
+  }
+  return count;
+}
+
+/** Runs a command now, or arms the event that will. */
+function startCommand(controller: ControllerState, slot: CommandSlot): void {
+  if (controller.tracing) traceCommand(controller, slot);
+  if (controller.latency === null && controller.faults === null) {
+    executeCommand(controller, slot);
+    return;
+  }
+  let delayNs = 0;
+  if (controller.latency !== null) {
+    const length = transferLength(controller, slot);
+    delayNs = controller.latency.latencyNs(slot.sqid, slot.opcode, slot.nsid, length);
+  }
+  const slba = slot.cdw11 * 0x100000000 + slot.cdw10;
+  const fault = controller.faults?.command?.(slot.sqid, slot.cid, slot.opcode, slot.nsid, slba) ?? null;
+  if (fault !== null) {
+    if (fault.kind === FAULT_DROP) slot.isDropped = true;
+    else if (fault.kind === FAULT_DELAY) delayNs += fault.delayNs;
+    else completeCommand(controller, slot, fault.status);
+    if (fault.kind !== FAULT_DELAY) return;
+  }
+  if (delayNs > 0) slot.ticket = controller.schedule(delayNs, EVENT_COMMAND, slot.index);
+  else executeCommand(controller, slot);
+}
+
+function executeCommand(controller: ControllerState, slot: CommandSlot): void {
+  const status = slot.sqid === 0 ? adminCommand(controller, slot) : nvmCommand(controller, slot);
+  if (status !== PENDING) completeCommand(controller, slot, status);
+}
+
+function traceCommand(controller: ControllerState, slot: CommandSlot): void {
+  const { host } = controller;
+  if (slot.sqid === 0) host?.trace(trace.TRACE_ADMIN_CMD, slot.cid, 0, slot.opcode, slot.cdw10);
+  else host?.trace(trace.TRACE_IO_CMD, slot.cid, slot.nsid, slot.sqid, slot.opcode);
+  host?.trace(trace.TRACE_CMD_DWORDS, slot.nsid, slot.cdw11, slot.cdw12, slot.cdw13);
+}
+
+/** Serves the events that are due, posts what they completed and arms the next. Device context. */
+export function serveEvents(controller: ControllerState): void {
+  const { events, host } = controller;
+  if (host === null || controller.isInDevice) return;
+  controller.isInDevice = true;
+  const { generation } = controller;
+  const now = host.nowNs();
+  while (events.count > 0 && events.nextTimeNs <= now && controller.generation === generation) {
+    const kind = events.kinds[0] as number;
+    const arg = events.args[0] as number;
+    const sequence = events.sequences[0] as number;
+    events.pop();
+    if (kind === EVENT_READY) becomeReady(controller);
+    else if (kind === EVENT_SHUTDOWN) shutdownComplete(controller);
+    else if (kind === EVENT_COMMAND) serveTimedCommand(controller, controller.slots[arg] as CommandSlot, sequence);
+  }
+  if (controller.generation === generation) {
+    if (isRunning(controller)) postCompletions(controller);
+    host.alarmAt(events.nextTimeNs);
+    if (controller.arbiter.length > 0) host.defer();
+  }
+  controller.isInDevice = false;
+}
+
+/** A command aborted in the meantime has another ticket, and is left alone. */
+function serveTimedCommand(controller: ControllerState, slot: CommandSlot, sequence: number): void {
+  if (slot.ticket !== sequence) return;
+  slot.ticket = 0;
+  executeCommand(controller, slot);
+}

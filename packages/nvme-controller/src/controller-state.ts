@@ -1,0 +1,136 @@
+// Everything a controller remembers, in one place; the other files are functions over it.
+// Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 §3.
+import type { PciEndpoint, PciHost } from '@nvme-stack/pci-function';
+import { CommandSlot, SLOT_ACTIVE, SLOT_FREE } from './command-slot.js';
+import { MAX_NAMESPACES, type ResolvedController } from './description.js';
+import { EventHeap } from './event-heap.js';
+import { FeatureState } from './features.js';
+import { HealthState } from './health.js';
+import type { Namespace } from './namespace.js';
+import type { FaultPlan, LatencyModel, ScratchMemory } from './ports.js';
+import type { CompletionQueue, SubmissionQueue } from './queues.js';
+import { RegisterState } from './register-state.js';
+import { Stage } from './stage.js';
+
+/** Kinds of timed events. */
+export const EVENT_COMMAND = 0;
+export const EVENT_READY = 1;
+export const EVENT_SHUTDOWN = 2;
+
+/** The state of one controller. */
+export class ControllerState {
+  readonly description: ResolvedController;
+  readonly endpoint: PciEndpoint;
+  readonly latency: LatencyModel | null;
+  readonly faults: FaultPlan | null;
+  readonly stage: Stage;
+  readonly events: EventHeap;
+  readonly registers: RegisterState;
+  readonly features: FeatureState;
+  readonly health: HealthState;
+  /** By nsid; index 0 is unused. */
+  readonly namespaces: (Namespace | null)[];
+  /** By queue id. */
+  readonly submissionQueues: (SubmissionQueue | null)[];
+  readonly completionQueues: (CompletionQueue | null)[];
+  /** Submission queues with work, in the order of their turn. */
+  readonly arbiter: SubmissionQueue[];
+  /** Completion queues with entries to post. */
+  readonly dirtyQueues: CompletionQueue[];
+  readonly slots: CommandSlot[];
+  /** Asynchronous event requests waiting. */
+  readonly parkedRequests: CommandSlot[];
+  freeSlots: CommandSlot | null;
+  activeSlots: number;
+  host: PciHost | null;
+  /** Counts resets; work begun before one stops. */
+  generation: number;
+  isInDevice: boolean;
+  pageBytes: number;
+  /** Largest transfer in bytes. */
+  maxTransferBytes: number;
+  shadowDoorbells: boolean;
+  /** Buffers of Doorbell Buffer Config. */
+  shadowBase: number;
+  eventIdxBase: number;
+  /** Vectors whose INTx is asserted, and those the host masked. */
+  intStatus: number;
+  intMask: number;
+
+  constructor(
+    description: ResolvedController,
+    endpoint: PciEndpoint,
+    latency: LatencyModel | null,
+    faults: FaultPlan | null,
+    scratch: ScratchMemory | undefined,
+  ) {
+    this.description = description;
+    this.endpoint = endpoint;
+    this.latency = latency;
+    this.faults = faults;
+    this.stage = new Stage(endpoint, scratch);
+    this.events = new EventHeap();
+    this.registers = new RegisterState(description);
+    this.features = new FeatureState(description);
+    this.health = new HealthState();
+    this.namespaces = new Array<Namespace | null>(MAX_NAMESPACES + 1).fill(null);
+    this.submissionQueues = new Array<SubmissionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
+    this.completionQueues = new Array<CompletionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
+    this.arbiter = [];
+    this.dirtyQueues = [];
+    this.slots = [];
+    this.parkedRequests = [];
+    this.freeSlots = null;
+    this.activeSlots = 0;
+    this.host = null;
+    this.generation = 0;
+    this.isInDevice = false;
+    this.pageBytes = 4096;
+    this.maxTransferBytes = description.mdts === 0 ? Infinity : 4096 * 2 ** description.mdts;
+    this.shadowDoorbells = false;
+    this.shadowBase = 0;
+    this.eventIdxBase = 0;
+    this.intStatus = 0;
+    this.intMask = 0;
+  }
+
+  /** True while somebody listens to trace events. */
+  get tracing(): boolean {
+    return this.host !== null && this.host.tracing;
+  }
+
+  /** Takes a free slot, or makes one; slots never exceed the entries of all submission queues. */
+  takeSlot(): CommandSlot {
+    let slot = this.freeSlots;
+    if (slot === null) {
+      slot = new CommandSlot(this, this.slots.length);
+      this.slots.push(slot);
+    } else {
+      this.freeSlots = slot.next;
+    }
+    slot.next = null;
+    slot.state = SLOT_ACTIVE;
+    slot.ticket = 0;
+    this.activeSlots++;
+    return slot;
+  }
+
+  /** Gives a slot back. */
+  freeSlot(slot: CommandSlot): void {
+    slot.state = SLOT_FREE;
+    slot.sq = null;
+    slot.namespace = null;
+    slot.ticket = 0;
+    slot.next = this.freeSlots;
+    this.freeSlots = slot;
+    this.activeSlots--;
+  }
+
+  /** Arms a timed event and the host's alarm; returns the event's sequence number. */
+  schedule(delayNs: number, kind: number, arg: number): number {
+    const host = this.host as PciHost;
+    const sequence = this.events.push(host.nowNs() + delayNs, kind, arg);
+    host.alarmAt(this.events.nextTimeNs);
+    return sequence;
+  }
+}

@@ -1,0 +1,203 @@
+// The description of a controller: plain data, checked field by field.
+// Kernel counterpart: none. Spec: [NVMe] 2.0 §3.1.3 (CAP), §5.17.2.1 (Identify Controller).
+
+/** One namespace of a description. */
+export interface NamespaceDescription {
+  /** 1..256; the next free one unless told. */
+  readonly nsid?: number;
+  /** A positive multiple of logicalBlockSize. */
+  readonly sizeBytes: number;
+  /** 512 unless told. */
+  readonly logicalBlockSize?: 512 | 4096;
+  /** `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`. */
+  readonly uuid?: string;
+  /** 32 hexadecimal digits. */
+  readonly nguid?: string;
+  /** 16 hexadecimal digits. */
+  readonly eui64?: string;
+  readonly readOnly?: boolean;
+  /** False: described, but not attached at power-on. */
+  readonly attached?: boolean;
+}
+
+/** How long commands take; `fixed` names virtual nanoseconds per kind of command. */
+export type LatencyDescription =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'fixed';
+      readonly readNs?: number;
+      readonly writeNs?: number;
+      readonly flushNs?: number;
+      readonly otherNs?: number;
+      readonly adminNs?: number;
+    };
+
+/** A controller as plain JSON; only `namespaces` has no default. */
+export interface NvmeControllerDescription {
+  /** Identity and features of QEMU 7.2's device; the only preset, and the default. */
+  readonly preset?: 'qemu-7.2';
+  /** Up to 20 printable ASCII characters. */
+  readonly serial?: string;
+  /** Up to 40. */
+  readonly model?: string;
+  /** Up to 8. */
+  readonly firmware?: string;
+  readonly subsystemNqn?: string;
+  /** Largest transfer as a power of two of 4 KiB pages; 0 for no limit. */
+  readonly mdts?: number;
+  readonly maxIoQueuePairs?: number;
+  readonly msixVectors?: number;
+  /** CAP.MQES, 0-based. */
+  readonly mqes?: number;
+  /** CAP.TO in units of 500 ms. */
+  readonly timeout?: number;
+  /** CAP.DSTRD, doorbell stride 4 << n bytes. */
+  readonly dstrd?: number;
+  /** Virtual time from CC.EN = 1 to CSTS.RDY = 1. */
+  readonly readyDelayNs?: number;
+  /** Virtual time from CC.SHN to shutdown complete. */
+  readonly shutdownDelayNs?: number;
+  /** AERL, 0-based. */
+  readonly aerLimit?: number;
+  /** Doorbell Buffer Config command. */
+  readonly dbbuf?: boolean;
+  /** SGLs for I/O commands. */
+  readonly sgl?: boolean;
+  readonly volatileWriteCache?: boolean;
+  /** NVM Subsystem Reset (CAP.NSSRS). */
+  readonly subsystemReset?: boolean;
+  readonly latency?: LatencyDescription;
+  readonly namespaces: readonly NamespaceDescription[];
+}
+
+/** A checked description with every default filled in. */
+export interface ResolvedController extends Required<Omit<NvmeControllerDescription, 'namespaces'>> {
+  readonly namespaces: readonly ResolvedNamespace[];
+}
+
+/** A checked namespace. */
+export interface ResolvedNamespace {
+  readonly nsid: number;
+  readonly sizeBytes: number;
+  readonly logicalBlockSize: number;
+  readonly uuid: string;
+  readonly nguid: string;
+  readonly eui64: string;
+  readonly readOnly: boolean;
+  readonly attached: boolean;
+}
+
+/** NN: the largest namespace identifier. */
+export const MAX_NAMESPACES = 256;
+
+const PRESET_QEMU_7_2: Required<Omit<NvmeControllerDescription, 'namespaces' | 'subsystemNqn'>> = {
+  preset: 'qemu-7.2',
+  serial: 'nvme-stack',
+  model: 'QEMU NVMe Ctrl',
+  firmware: '7.2.22',
+  mdts: 7,
+  maxIoQueuePairs: 64,
+  msixVectors: 65,
+  mqes: 0x7ff,
+  timeout: 0x0f,
+  dstrd: 0,
+  readyDelayNs: 0,
+  shutdownDelayNs: 0,
+  aerLimit: 3,
+  dbbuf: true,
+  sgl: true,
+  volatileWriteCache: true,
+  subsystemReset: false,
+  latency: { kind: 'none' },
+};
+
+/** Checks a description; throws one RangeError that names field, value and what is allowed. */
+export function resolveDescription(description: NvmeControllerDescription): ResolvedController {
+  if (description.preset !== undefined && description.preset !== 'qemu-7.2') {
+    refuse('preset', description.preset, "'qemu-7.2'");
+  }
+  const merged = { ...PRESET_QEMU_7_2, ...withoutUndefined(description) };
+  checkText('serial', merged.serial, 20);
+  checkText('model', merged.model, 40);
+  checkText('firmware', merged.firmware, 8);
+  const subsystemNqn = description.subsystemNqn ?? `nqn.2019-08.org.qemu:${merged.serial}`;
+  checkText('subsystemNqn', subsystemNqn, 223);
+  checkNumber('mdts', merged.mdts, 0, 15);
+  checkNumber('maxIoQueuePairs', merged.maxIoQueuePairs, 1, 2047);
+  checkNumber('msixVectors', merged.msixVectors, 1, 2048);
+  checkNumber('mqes', merged.mqes, 1, 0xffff);
+  checkNumber('timeout', merged.timeout, 0, 255);
+  checkNumber('dstrd', merged.dstrd, 0, 8);
+  checkNumber('readyDelayNs', merged.readyDelayNs, 0, Number.MAX_SAFE_INTEGER);
+  checkNumber('shutdownDelayNs', merged.shutdownDelayNs, 0, Number.MAX_SAFE_INTEGER);
+  checkNumber('aerLimit', merged.aerLimit, 0, 255);
+  checkLatency(merged.latency);
+  return { ...merged, subsystemNqn, namespaces: resolveNamespaces(description.namespaces) };
+}
+
+function resolveNamespaces(namespaces: readonly NamespaceDescription[]): ResolvedNamespace[] {
+  if (!Array.isArray(namespaces)) refuse('namespaces', namespaces, 'a list of namespaces');
+  const resolved: ResolvedNamespace[] = [];
+  const used = new Set<number>();
+  namespaces.forEach((namespace, i) => {
+    const at = `namespaces[${i}]`;
+    let nsid = namespace.nsid ?? 1;
+    while (namespace.nsid === undefined && used.has(nsid)) nsid++;
+    checkNumber(`${at}.nsid`, nsid, 1, MAX_NAMESPACES);
+    if (used.has(nsid)) refuse(`${at}.nsid`, nsid, 'a number no other namespace has');
+    used.add(nsid);
+    const logicalBlockSize = namespace.logicalBlockSize ?? 512;
+    if (logicalBlockSize !== 512 && logicalBlockSize !== 4096) {
+      refuse(`${at}.logicalBlockSize`, logicalBlockSize, '512 or 4096');
+    }
+    checkNumber(`${at}.sizeBytes`, namespace.sizeBytes, logicalBlockSize, Number.MAX_SAFE_INTEGER);
+    if (namespace.sizeBytes % logicalBlockSize !== 0) {
+      refuse(`${at}.sizeBytes`, namespace.sizeBytes, `a multiple of ${logicalBlockSize}`);
+    }
+    resolved.push({
+      nsid,
+      sizeBytes: namespace.sizeBytes,
+      logicalBlockSize,
+      uuid: checkHex(`${at}.uuid`, namespace.uuid, 32, '32 hexadecimal digits with dashes'),
+      nguid: checkHex(`${at}.nguid`, namespace.nguid, 32, '32 hexadecimal digits'),
+      eui64: checkHex(`${at}.eui64`, namespace.eui64, 16, '16 hexadecimal digits'),
+      readOnly: namespace.readOnly ?? false,
+      attached: namespace.attached ?? true,
+    });
+  });
+  return resolved;
+}
+
+function checkLatency(latency: LatencyDescription): void {
+  if (latency.kind === 'none') return;
+  if (latency.kind !== 'fixed') refuse('latency.kind', (latency as { kind: unknown }).kind, "'none' or 'fixed'");
+  for (const name of ['readNs', 'writeNs', 'flushNs', 'otherNs', 'adminNs'] as const) {
+    checkNumber(`latency.${name}`, latency[name] ?? 0, 0, Number.MAX_SAFE_INTEGER);
+  }
+}
+
+function checkNumber(field: string, value: number, low: number, high: number): void {
+  if (typeof value === 'number' && value % 1 === 0 && value >= low && value <= high) return;
+  refuse(field, value, `a whole number from ${low} to ${high}`);
+}
+
+function checkText(field: string, value: string, length: number): void {
+  if (typeof value === 'string' && value.length <= length && /^[ -~]*$/.test(value)) return;
+  refuse(field, value, `at most ${length} printable ASCII characters`);
+}
+
+/** Digits without dashes, or '' if absent. */
+function checkHex(field: string, value: string | undefined, digits: number, allowed: string): string {
+  if (value === undefined) return '';
+  const plain = value.replaceAll('-', '').toLowerCase();
+  if (plain.length !== digits || !/^[0-9a-f]*$/.test(plain)) refuse(field, value, allowed);
+  return plain;
+}
+
+function refuse(field: string, value: unknown, allowed: string): never {
+  throw new RangeError(`${field} ${JSON.stringify(value)} is not allowed: it must be ${allowed}`);
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter((entry) => entry[1] !== undefined)) as T;
+}
