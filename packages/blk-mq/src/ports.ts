@@ -172,8 +172,8 @@ export interface BlkMqOps {
   commitRqs?(hctx: BlkMqHwCtx): void;
   /** Runs on the submitting CPU when the driver completed the request elsewhere. */
   complete?(rq: Request): void;
-  /** Softirq or task context (kblockd); may not sleep. Returns BLK_EH_*. */
-  timeout?(rq: Request): number;
+  /** Runs in the time-out work (kblockd), so it may sleep. Returns BLK_EH_*. */
+  timeout?(rq: Request): Promise<number> | number;
   /** Polled queues; returns how many requests it completed. */
   poll?(hctx: BlkMqHwCtx, iob: IoCompBatch | null): number;
   initHctx?(hctx: BlkMqHwCtx, driverData: unknown, index: number): void;

@@ -33,3 +33,44 @@ export { cpuRelax, msleep, scheduleTimeout, sleepNs, usleepRange } from './sync/
 export { SpinLock, spinLock, spinLockIrq, spinUnlock, spinUnlockIrq } from './sync/spinlock.js';
 export { WaitQueue, waitEvent, waitEventTimeout, wakeUpAll } from './sync/wait-queue.js';
 export { traced } from './trace/traced.js';
+export { HZ, jiffies, jiffiesToMsecs, jiffiesToNs, msecsToJiffies, NS_PER_JIFFY, roundJiffies } from './jiffies.js';
+export { createLiveObjects, type LiveCounter, liveCounter } from './live-objects.js';
+export {
+  dmaAllocCoherent,
+  dmaFreeCoherent,
+  dmaMapPage,
+  dmaMapSgtable,
+  dmaSetCoherentMask,
+  dmaSetMask,
+  dmaSetMaskAndCoherent,
+  dmaUnmapPage,
+  dmaUnmapSg,
+} from './memory/dma.js';
+export { createDmaDirect, type DmaDirectOptions } from './memory/dma-direct.js';
+export { createDmaMirrored, type DmaMirrorTransport } from './memory/dma-mirrored.js';
+export {
+  DmaPool,
+  DmaPoolBlock,
+  type DmaPoolDevice,
+  dmaPoolAlloc,
+  dmaPoolCreate,
+  dmaPoolDestroy,
+  dmaPoolFree,
+  dmaPoolsShow,
+} from './memory/dma-pool.js';
+export { createPhysicalMemory, type PhysicalMemoryOptions } from './memory/physical-memory.js';
+export { createScatterList, sgAppend, sgInitTable, sgSetPage } from './memory/scatter-list.js';
+export { createPrintk, devPrintk, hexText } from './printk.js';
+export { createProcfs } from './procfs.js';
+export { createRandomStreams } from './random.js';
+export { createResourceTree, IORESOURCE_BUSY, IORESOURCE_IO, IORESOURCE_MEM } from './resource.js';
+export {
+  delTimer,
+  delTimerSync,
+  ktimeGet,
+  ktimeGetRealMs,
+  modTimer,
+  Timer,
+  timerPending,
+  timerSetup,
+} from './time.js';

@@ -68,7 +68,9 @@ class ResourceTreeImpl implements ResourceTree {
     const siblings = node.parent?.children ?? [];
     const position = siblings.indexOf(node);
     if (position < 0) {
-      throw new Error(`release of resource ${node.name} [${hex(node.start, 8)}-${hex(node.end, 8)}], which is not claimed`);
+      throw new Error(
+        `release of resource ${node.name} [${hex(node.start, 8)}-${hex(node.end, 8)}], which is not claimed`,
+      );
     }
     siblings.splice(position, 1);
     node.parent = null;

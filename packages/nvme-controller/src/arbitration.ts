@@ -2,7 +2,7 @@
 // Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 §3.4.4.1 (round robin), §3.3.3.
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { adminCommand } from './admin.js';
-import { type CommandSlot } from './command-slot.js';
+import type { CommandSlot } from './command-slot.js';
 import { completeCommand, postCompletions } from './completion.js';
 import { type ControllerState, EVENT_COMMAND, EVENT_READY, EVENT_SHUTDOWN } from './controller-state.js';
 import { nvmCommand, transferLength } from './nvm.js';
@@ -26,37 +26,22 @@ function isRunning(controller: ControllerState): boolean {
 export function takeTurn(controller: ControllerState): void {
   if (controller.isInDevice || !isRunning(controller)) return;
   controller.isInDevice = true;
-  const { generation, arbiter } = controller;
+  const { generation } = controller;
   let budget = TURN_BUDGET;
-  // The ring is served by index, so that a queue that comes back goes behind the others.
-  for (let turn = 0; turn < arbiter.length && budget > 0; turn++) {
-    const sq = arbiter[turn] as SubmissionQueue;
-    sq.isQueued = false;
-    budget -= serveQueue(controller, sq);
+  do {
+    for (let sq = controller.firstQueued; sq !== null && budget > 0; sq = controller.firstQueued) {
+      controller.firstQueued = sq.nextQueued;
+      if (sq.nextQueued === null) controller.lastQueued = null;
+      sq.isQueued = false;
+      budget -= serveQueue(controller, sq);
+      if (controller.generation !== generation || !isRunning(controller)) break;
+    }
     if (controller.generation !== generation || !isRunning(controller)) break;
-    if (turn >= 64) turn = compact(arbiter, turn);
-    if (turn + 1 === arbiter.length) postCompletions(controller);
-  }
-  if (controller.generation === generation && isRunning(controller)) {
+    // Posting frees slots, which may give a queue that was held back its turn.
     postCompletions(controller);
-    if (budget > 0) arbiter.length = 0;
-    else keepUnserved(controller);
-  }
+  } while (controller.firstQueued !== null && budget > 0 && controller.generation === generation);
   controller.isInDevice = false;
-}
-
-/** Drops the served start of the ring; returns the index of the last one served. */
-function compact(arbiter: SubmissionQueue[], turn: number): number {
-  arbiter.copyWithin(0, turn + 1);
-  arbiter.length -= turn + 1;
-  return -1;
-}
-
-function keepUnserved(controller: ControllerState): void {
-  const waiting = controller.arbiter.filter((sq) => sq.isQueued);
-  controller.arbiter.length = 0;
-  for (const sq of waiting) controller.arbiter.push(sq);
-  if (waiting.length > 0) controller.host?.defer();
+  if (controller.firstQueued !== null && isRunning(controller)) controller.host?.defer();
 }
 
 /** One queue's turn: one run of entries; returns how many commands it took. */
@@ -155,7 +140,7 @@ export function serveEvents(controller: ControllerState): void {
   if (controller.generation === generation) {
     if (isRunning(controller)) postCompletions(controller);
     host.alarmAt(events.nextTimeNs);
-    if (controller.arbiter.length > 0) host.defer();
+    if (controller.firstQueued !== null) host.defer();
   }
   controller.isInDevice = false;
 }

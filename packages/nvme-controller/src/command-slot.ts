@@ -1,9 +1,10 @@
 // One outstanding command: its decoded entry, its host memory, and its side of the store's callbacks.
 // Kernel counterpart: none (what QEMU calls a request). Slots are made once and reused. Spec: [NVMe] 2.0 §3.3.3.1.
-import { type BlockStoreClient } from './ports.js';
+
 import { finishStoreRequest } from './completion.js';
 import type { ControllerState } from './controller-state.js';
 import type { Namespace } from './namespace.js';
+import type { BlockStoreClient } from './ports.js';
 import type { SubmissionQueue } from './queues.js';
 import { SegmentList } from './segment-list.js';
 import { SC_COMPARE_FAILED, SC_DATA_XFER_ERROR, SC_SUCCESS } from './status.js';

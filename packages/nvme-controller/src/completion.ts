@@ -25,7 +25,8 @@ export function finishStoreRequest(controller: ControllerState, slot: CommandSlo
     return;
   }
   slot.state = SLOT_ACTIVE;
-  if (storeStatus !== BLOCK_STORE_OK && slot.status === sc.SC_SUCCESS) slot.status = statusOf(controller, slot, storeStatus);
+  if (storeStatus !== BLOCK_STORE_OK && slot.status === sc.SC_SUCCESS)
+    slot.status = statusOf(controller, slot, storeStatus);
   const status = slot.status !== sc.SC_SUCCESS ? slot.status : continueStoreRequest(controller, slot);
   if (status !== sc.PENDING) completeCommand(controller, slot, status);
 }
@@ -60,7 +61,10 @@ export function completeCommand(controller: ControllerState, slot: CommandSlot, 
 export function markDirty(controller: ControllerState, cq: CompletionQueue): void {
   if (!cq.isDirty) {
     cq.isDirty = true;
-    controller.dirtyQueues.push(cq);
+    cq.nextDirty = null;
+    if (controller.lastDirty === null) controller.firstDirty = cq;
+    else controller.lastDirty.nextDirty = cq;
+    controller.lastDirty = cq;
   }
   if (!controller.isInDevice) controller.host?.defer();
 }
@@ -74,13 +78,12 @@ function recordFailure(controller: ControllerState, slot: CommandSlot, status: n
 
 /** Posts what is pending in every queue that has something. */
 export function postCompletions(controller: ControllerState): void {
-  const { dirtyQueues } = controller;
-  for (let i = 0; i < dirtyQueues.length; i++) {
-    const cq = dirtyQueues[i] as CompletionQueue;
+  for (let cq = controller.firstDirty; cq !== null; cq = controller.firstDirty) {
+    controller.firstDirty = cq.nextDirty;
+    if (cq.nextDirty === null) controller.lastDirty = null;
     cq.isDirty = false;
     if (controller.completionQueues[cq.cqid] === cq) postQueue(controller, cq);
   }
-  dirtyQueues.length = 0;
 }
 
 /** Writes entries in runs until the list is empty or the queue is full; then one interrupt. */
@@ -118,7 +121,8 @@ function fillRun(controller: ControllerState, cq: CompletionQueue): number {
       sq.outstanding--;
       if (!sq.isQueued && sq.head !== sq.tail) requeueSubmission(controller, sq);
     }
-    if (controller.shadowDoorbells && cq.cqid === 0 && count > 0 && cq.pendingHead !== null) readShadowHead(controller, cq);
+    if (controller.shadowDoorbells && cq.cqid === 0 && count > 0 && cq.pendingHead !== null)
+      readShadowHead(controller, cq);
   }
   if (count === 0) return 0;
   if (controller.endpoint.dmaWrite(cq.address + first * 16, stage.bytes, stage.cqeOffset, count * 16) !== 0) {

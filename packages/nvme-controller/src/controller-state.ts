@@ -33,13 +33,15 @@ export class ControllerState {
   /** By queue id. */
   readonly submissionQueues: (SubmissionQueue | null)[];
   readonly completionQueues: (CompletionQueue | null)[];
-  /** Submission queues with work, in the order of their turn. */
-  readonly arbiter: SubmissionQueue[];
-  /** Completion queues with entries to post. */
-  readonly dirtyQueues: CompletionQueue[];
   readonly slots: CommandSlot[];
   /** Asynchronous event requests waiting. */
   readonly parkedRequests: CommandSlot[];
+  /** Submission queues with work, in the order of their turn; linked, so that a turn allocates nothing. */
+  firstQueued: SubmissionQueue | null;
+  lastQueued: SubmissionQueue | null;
+  /** Completion queues with entries to post. */
+  firstDirty: CompletionQueue | null;
+  lastDirty: CompletionQueue | null;
   freeSlots: CommandSlot | null;
   activeSlots: number;
   host: PciHost | null;
@@ -76,17 +78,19 @@ export class ControllerState {
     this.namespaces = new Array<Namespace | null>(MAX_NAMESPACES + 1).fill(null);
     this.submissionQueues = new Array<SubmissionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
     this.completionQueues = new Array<CompletionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
-    this.arbiter = [];
-    this.dirtyQueues = [];
     this.slots = [];
     this.parkedRequests = [];
+    this.firstQueued = null;
+    this.lastQueued = null;
+    this.firstDirty = null;
+    this.lastDirty = null;
     this.freeSlots = null;
     this.activeSlots = 0;
     this.host = null;
     this.generation = 0;
     this.isInDevice = false;
     this.pageBytes = 4096;
-    this.maxTransferBytes = description.mdts === 0 ? Infinity : 4096 * 2 ** description.mdts;
+    this.maxTransferBytes = description.mdts === 0 ? Infinity : 4096 * (1 << description.mdts);
     this.shadowDoorbells = false;
     this.shadowBase = 0;
     this.eventIdxBase = 0;

@@ -26,12 +26,7 @@ export function mapData(controller: ControllerState, slot: CommandSlot, lengthBy
     const { prp1Lo, prp1Hi, prp2Lo, prp2Hi } = slot;
     status = mapSgl(segments, controller.stage, prp1Lo, prp1Hi, prp2Lo, prp2Hi >>> 24, lengthBytes);
   }
-  if (controller.tracing && status === SC_SUCCESS) {
-    for (let i = 0; i < segments.count; i++) {
-      const address = segments.addresses[i] as number;
-      controller.host?.trace(trace.TRACE_MAP_ADDR, address, segments.lengths[i] as number, 0, 0);
-    }
-  }
+  if (controller.tracing && status === SC_SUCCESS) traceAddresses(controller, slot, psdt === 0);
   return status;
 }
 
@@ -43,7 +38,21 @@ function traceMapping(controller: ControllerState, slot: CommandSlot, psdt: numb
   }
   const prp1 = slot.prp1Hi * 0x100000000 + slot.prp1Lo;
   const prp2 = slot.prp2Hi * 0x100000000 + slot.prp2Lo;
-  host?.trace(trace.TRACE_MAP_PRP, length, prp1, prp2, Math.floor(length / controller.pageBytes) + 1);
+  const first = Math.min(length, controller.pageBytes - (slot.prp1Lo & (controller.pageBytes - 1)));
+  host?.trace(trace.TRACE_MAP_PRP, first, length, prp1, prp2);
+}
+
+/** One line per entry: PRP entries end at page boundaries, so a merged segment is taken apart there again. */
+function traceAddresses(controller: ControllerState, slot: CommandSlot, isPrp: boolean): void {
+  const { segments } = slot;
+  for (let i = 0; i < segments.count; i++) {
+    const end = (segments.addresses[i] as number) + (segments.lengths[i] as number);
+    for (let at = segments.addresses[i] as number; at < end; ) {
+      const length = isPrp ? Math.min(end - at, controller.pageBytes - (at % controller.pageBytes)) : end - at;
+      controller.host?.trace(trace.TRACE_MAP_ADDR, at, length, 0, 0);
+      at += length;
+    }
+  }
 }
 
 /** Sends length bytes of admin data to the host; returns a status. */

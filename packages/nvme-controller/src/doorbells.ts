@@ -1,7 +1,8 @@
 // Doorbell writes: new tails and heads, and what an invalid one raises.
 // Kernel counterpart: the other end of drivers/nvme/host/pci.c nvme_write_sq_db, nvme_ring_cq_doorbell. Spec: [NVMe] 2.0 §3.1.4.24-25, §5.2.
-import { doorbellIndex } from '@nvme-stack/nvme-protocol';
+
 import * as nvme from '@nvme-stack/nvme-protocol';
+import { doorbellIndex } from '@nvme-stack/nvme-protocol';
 import { invalidDoorbell } from './async-events.js';
 import { markDirty } from './completion.js';
 import type { ControllerState } from './controller-state.js';

@@ -98,7 +98,7 @@ export class FeatureState {
   /** Milliseconds of the running timestamp, 48 bits. */
   timestampNow(nowNs: number): number {
     const ms = this.timestampMs + Math.floor((nowNs - this.timestampSetAtNs) / 1e6);
-    return ms % 2 ** 48;
+    return ms % 0x1000000000000;
   }
 
   #temperatureThreshold(cdw11: number, isCurrent: boolean): number {

@@ -1,1 +1,8 @@
-export {};
+// nvme-controller: an NVMe controller in TypeScript, for any PCI host.
+// Kernel counterpart: none (the hardware).
+export { createNvmeController, type NvmeControllerDeps } from './controller.js';
+export type { LatencyDescription, NamespaceDescription, NvmeControllerDescription } from './description.js';
+export * from './ports.js';
+export { MemoryBlockStore } from './store/memory-block-store.js';
+export { SparseBlockStore } from './store/sparse-block-store.js';
+export * from './trace-events.js';

@@ -1,5 +1,7 @@
 // A namespace: its place in the store, its block size and whether it is attached.
 // Kernel counterpart: the other end of struct nvme_ns. Spec: [NVMe] 2.0 §3.2.1, [NVM] 1.0 §2.1.
+import { NVME_NSID_ALL } from '@nvme-stack/nvme-protocol';
+import type { ControllerState } from './controller-state.js';
 import type { ResolvedNamespace } from './description.js';
 import type { BlockStore } from './ports.js';
 
@@ -39,4 +41,9 @@ export class Namespace {
     this.formatIndex = formatIndex;
     this.blocks = Math.floor(sizeBytes / blockSize);
   }
+}
+
+/** True for 1..NN and the broadcast value. */
+export function isNsidValid(controller: ControllerState, nsid: number): boolean {
+  return nsid === NVME_NSID_ALL || (nsid > 0 && nsid < controller.namespaces.length);
 }

@@ -1,7 +1,15 @@
 // The NVM command set: read, write, compare, flush, write zeroes, verify, and the way into dataset management and copy.
 // Kernel counterpart: the other end of drivers/nvme/host/core.c nvme_setup_rw. Spec: [NVM] 1.0 §3.2.
 import * as nvme from '@nvme-stack/nvme-protocol';
-import { type CommandSlot, MOVE_COMPARE, MOVE_FROM_HOST, MOVE_NOTHING, MOVE_TO_HOST, SLOT_ACTIVE, SLOT_IN_STORE } from './command-slot.js';
+import {
+  type CommandSlot,
+  MOVE_COMPARE,
+  MOVE_FROM_HOST,
+  MOVE_NOTHING,
+  MOVE_TO_HOST,
+  SLOT_ACTIVE,
+  SLOT_IN_STORE,
+} from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
 import { continueCopy, copy } from './copy.js';
 import { mapData } from './data.js';
@@ -185,7 +193,7 @@ function writeZeroes(slot: CommandSlot, namespace: Namespace): number {
   return sc.PENDING;
 }
 
-/** Flush of all namespaces: one after the other, the slot's step counting namespace identifiers. */
+/** Flush of all namespaces at once; rare enough for a client of its own. */
 function flushAll(controller: ControllerState, slot: CommandSlot): number {
   let left = 0;
   let failed = sc.SC_SUCCESS;

@@ -1,7 +1,8 @@
 // Physical region pages: two entries, or one entry and a chain of lists, as segments of host memory.
 // Kernel counterpart: what drivers/nvme/host/pci.c nvme_pci_setup_prps writes. Spec: [NVMe] 2.0 §4.1.1.
-import { SC_DATA_XFER_ERROR, SC_PRP_INVALID_OFFSET, SC_SUCCESS } from './status.js';
+
 import type { SegmentList } from './segment-list.js';
+import { SC_DATA_XFER_ERROR, SC_PRP_INVALID_OFFSET, SC_SUCCESS } from './status.js';
 
 /** What reads lists out of host memory: bytes land at the start of `list`; 0 = ok. */
 export interface ListReader {

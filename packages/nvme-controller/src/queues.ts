@@ -15,8 +15,9 @@ export class SubmissionQueue {
   /** Addresses of shadow doorbell and event index; 0 while there is none. */
   shadowAddress: number;
   eventIdxAddress: number;
-  /** True while it waits in the arbiter's ring. */
+  /** True while it waits for its turn, and which queue's turn comes after. */
   isQueued: boolean;
+  nextQueued: SubmissionQueue | null;
   /** Set by a doorbell, so that the shadow is read before the next fetch. */
   shadowIsFresh: boolean;
 
@@ -31,6 +32,7 @@ export class SubmissionQueue {
     this.shadowAddress = 0;
     this.eventIdxAddress = 0;
     this.isQueued = false;
+    this.nextQueued = null;
     this.shadowIsFresh = false;
   }
 }
@@ -53,8 +55,9 @@ export class CompletionQueue {
   /** Completed commands in order, not posted yet. */
   pendingHead: CommandSlot | null;
   pendingTail: CommandSlot | null;
-  /** True while it waits to be posted to. */
+  /** True while it waits to be posted to, and which queue comes after. */
   isDirty: boolean;
+  nextDirty: CompletionQueue | null;
 
   constructor(cqid: number, size: number, address: number, vector: number, irqEnabled: boolean) {
     this.cqid = cqid;
@@ -71,5 +74,6 @@ export class CompletionQueue {
     this.pendingHead = null;
     this.pendingTail = null;
     this.isDirty = false;
+    this.nextDirty = null;
   }
 }

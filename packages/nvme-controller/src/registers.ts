@@ -49,10 +49,9 @@ export function readRegister(controller: ControllerState, offset: number, size: 
   if (controller.tracing) controller.host?.trace(trace.TRACE_MMIO_READ, offset, size, 0, 0);
   const within = offset & 3;
   const low = readDword(controller, offset - within);
-  if (within === 0) return size === 4 ? low : size === 2 ? low & 0xffff : low & 0xff;
   const high = within + size > 4 ? readDword(controller, offset - within + 4) : 0;
-  const value = Math.floor(low / 2 ** (8 * within)) + (high * 2 ** (32 - 8 * within)) % 0x100000000;
-  return value % 2 ** (8 * size);
+  const value = within === 0 ? low : (low >>> (8 * within)) | (high << (32 - 8 * within));
+  return (value & (0xffffffff >>> (32 - 8 * size))) >>> 0;
 }
 
 /** Writes a register; only aligned dwords have an effect. */

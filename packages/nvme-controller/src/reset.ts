@@ -10,8 +10,10 @@ export function resetQueues(controller: ControllerState): void {
   for (const slot of controller.slots) dropSlot(controller, slot);
   controller.submissionQueues.fill(null);
   controller.completionQueues.fill(null);
-  controller.arbiter.length = 0;
-  controller.dirtyQueues.length = 0;
+  controller.firstQueued = null;
+  controller.lastQueued = null;
+  controller.firstDirty = null;
+  controller.lastDirty = null;
   controller.parkedRequests.length = 0;
   controller.health.waitingEvents.length = 0;
   controller.health.maskedTypes = 0;

@@ -1,6 +1,7 @@
 // Scatter gather lists: data block, segment and last segment descriptors as segments of host memory.
 // Kernel counterpart: what drivers/nvme/host/pci.c nvme_pci_setup_sgls writes. Spec: [NVMe] 2.0 §4.1.2.
 import type { ListReader } from './prp.js';
+import type { SegmentList } from './segment-list.js';
 import {
   SC_DATA_XFER_ERROR,
   SC_SGL_INVALID_COUNT,
@@ -9,7 +10,6 @@ import {
   SC_SGL_INVALID_TYPE,
   SC_SUCCESS,
 } from './status.js';
-import type { SegmentList } from './segment-list.js';
 
 const TYPE_DATA_BLOCK = 0x00;
 const TYPE_SEGMENT = 0x20;

@@ -9,7 +9,10 @@ import * as trace from './trace-events.js';
 export function requeueSubmission(controller: ControllerState, sq: SubmissionQueue): void {
   if (!sq.isQueued) {
     sq.isQueued = true;
-    controller.arbiter.push(sq);
+    sq.nextQueued = null;
+    if (controller.lastQueued === null) controller.firstQueued = sq;
+    else controller.lastQueued.nextQueued = sq;
+    controller.lastQueued = sq;
   }
   if (!controller.isInDevice) controller.host?.defer();
 }

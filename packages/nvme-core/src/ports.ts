@@ -162,6 +162,13 @@ export interface NvmeRequest {
   status: number;
   retries: number;
   flags: number;
+  /**
+   * A payload in place of the bios' data (the ranges of Dataset Management): one piece, mapped to the device; a length
+   * of 0 means none. Set by `nvmeSetupCmd`, freed by `nvmeCleanupCmd` and `nvmeCompleteRq`.
+   * @kernel include/linux/blk-mq.h request.special_vec
+   */
+  specialVecAddr: number;
+  specialVecLengthBytes: number;
 }
 
 /** `rq.pdu` of every request of an NVMe queue. */
@@ -264,6 +271,8 @@ export interface NvmeCore extends HasKernel {
   nvmeFailNonreadyCommand(ctrl: NvmeCtrl, rq: Request): BlkStatus;
   /** Request of a CID, with its generation checked; null: none ("invalid id"). Logs as Linux does. @kernel drivers/nvme/host/nvme.h nvme_find_rq */
   nvmeFindRq(ctrl: NvmeCtrl, tags: BlkMqTagSet, hwQueue: number, cid: number): Request | null;
+  /** Takes over a command for a driver-private request: time-out, flags, CID-free words. Trace nvme_init_request. @kernel drivers/nvme/host/core.c nvme_init_request */
+  nvmeInitRequest(rq: Request, cmd: Uint32Array): void;
   /** Stores status and result; true when the request will complete elsewhere. @kernel drivers/nvme/host/nvme.h nvme_try_complete_req */
   nvmeTryCompleteReq(rq: Request, status: number, result: number, resultHi: number): boolean;
   /** Retries or ends it. Trace nvme_complete_rq. @kernel drivers/nvme/host/core.c nvme_complete_rq */
@@ -294,6 +303,56 @@ export interface NvmeCore extends HasKernel {
   readonly controllers: readonly NvmeCtrl[];
   /** What a parameter holds now. */
   param(name: string): number | boolean | string;
+}
+
+// ------------------------------------------------------------------------------------------ ioctls
+
+/** @kernel include/uapi/linux/nvme_ioctl.h */
+export const NVME_IOCTL_ID = 0x4e40;
+export const NVME_IOCTL_ADMIN_CMD = 0xc0484e41;
+export const NVME_IOCTL_SUBMIT_IO = 0x40304e42;
+export const NVME_IOCTL_IO_CMD = 0xc0484e43;
+export const NVME_IOCTL_RESET = 0x4e44;
+export const NVME_IOCTL_SUBSYS_RESET = 0x4e45;
+export const NVME_IOCTL_RESCAN = 0x4e46;
+export const NVME_IOCTL_ADMIN64_CMD = 0xc0504e47;
+export const NVME_IOCTL_IO64_CMD = 0xc0504e48;
+
+/**
+ * Argument of the passthrough ioctls; what is left out is 0. `result` (and `resultHi` of the 64-bit forms) is written
+ * when the command completed. `data` is read by commands that write and filled by commands that read.
+ * @kernel include/uapi/linux/nvme_ioctl.h nvme_passthru_cmd
+ */
+export interface NvmePassthruCmd {
+  readonly opcode: number;
+  readonly flags?: number;
+  readonly nsid?: number;
+  readonly cdw2?: number;
+  readonly cdw3?: number;
+  readonly cdw10?: number;
+  readonly cdw11?: number;
+  readonly cdw12?: number;
+  readonly cdw13?: number;
+  readonly cdw14?: number;
+  readonly cdw15?: number;
+  readonly data?: Uint8Array;
+  /** 0 or absent: the queue's time-out. */
+  readonly timeoutMs?: number;
+  result?: number;
+  resultHi?: number;
+}
+
+/** Argument of NVME_IOCTL_SUBMIT_IO; `nblocks` is 0-based. @kernel include/uapi/linux/nvme_ioctl.h nvme_user_io */
+export interface NvmeUserIo {
+  readonly opcode: number;
+  readonly control?: number;
+  readonly nblocks: number;
+  readonly slba: number;
+  readonly dsmgmt?: number;
+  readonly reftag?: number;
+  readonly apptag?: number;
+  readonly appmask?: number;
+  readonly data: Uint8Array;
 }
 
 /** For tests and transports that keep a driver's hardware queue in `hctx.driverData`. */

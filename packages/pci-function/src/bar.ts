@@ -20,7 +20,9 @@ export function addMemoryBar(config: ConfigSpace, bar: PciBar): void {
     throw new RangeError(`BAR index ${bar.index} is not allowed: it must be 0..${last}`);
   }
   if (!isPowerOfTwo(bar.sizeBytes) || bar.sizeBytes < 16 || (!bar.is64Bit && bar.sizeBytes > 0x80000000)) {
-    throw new RangeError(`BAR ${bar.index} sizeBytes ${bar.sizeBytes} is not allowed: it must be a power of two, 16 or more`);
+    throw new RangeError(
+      `BAR ${bar.index} sizeBytes ${bar.sizeBytes} is not allowed: it must be a power of two, 16 or more`,
+    );
   }
   const offset = regs.PCI_BASE_ADDRESS_0 + 4 * bar.index;
   const type = bar.is64Bit ? regs.PCI_BASE_ADDRESS_MEM_TYPE_64 : regs.PCI_BASE_ADDRESS_MEM_TYPE_32;

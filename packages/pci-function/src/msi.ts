@@ -21,7 +21,8 @@ export class MsiCapability {
   /** Adds the capability to config. */
   constructor(config: ConfigSpace, description: MsiDescription) {
     const log2 = [1, 2, 4, 8, 16, 32].indexOf(description.vectors);
-    if (log2 < 0) throw new RangeError(`MSI vectors ${description.vectors} is not allowed: it must be 1, 2, 4, 8, 16 or 32`);
+    if (log2 < 0)
+      throw new RangeError(`MSI vectors ${description.vectors} is not allowed: it must be 1, 2, 4, 8, 16 or 32`);
     this.description = description;
     this.#config = config;
     const at = description.offset;

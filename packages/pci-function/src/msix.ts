@@ -1,7 +1,7 @@
 // MSI-X on the device's side: vector table, pending bits, masks; a masked edge is kept and sent on unmask.
 // Kernel counterpart: what drivers/pci/msi/ programs. Spec: [PCI] 3.0 §6.8.2, §6.8.3.4.
 import { addCapability } from './capabilities.js';
-import { allOnes, ConfigSpace } from './config-space.js';
+import { allOnes, type ConfigSpace } from './config-space.js';
 import * as regs from './pci-regs.js';
 import type { AccessSize, PciHost } from './ports.js';
 

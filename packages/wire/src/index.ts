@@ -13,24 +13,32 @@ export {
 export type { ArrayCursor, CursorBase, Memory, StructCursor } from './cursor.js';
 export { describeBits, hex } from './describe.js';
 export {
+  type ArrayField,
+  type AsciiField,
   alias,
   array,
   ascii,
   at,
+  type BytesField,
   bytes,
+  type ElementField,
   type Field,
   type FieldInput,
   type FieldValue,
   nested,
+  type ReservedField,
   reserved,
+  type StructField,
   type StructFields,
   type StructInput,
   type StructValues,
+  type U64Field,
   u8,
   u16,
   u32,
   u64,
   u128,
+  type WordField,
   withBits,
 } from './fields.js';
 export type { PlacedField } from './layout.js';

@@ -96,7 +96,12 @@ export function dmaPoolCreate(
   const size = Math.floor((Math.max(sizeBytes, MIN_BLOCK_BYTES) + align - 1) / align) * align;
   const allocation = Math.max(size, PAGE_SIZE);
   const boundary = boundaryBytes === 0 ? allocation : boundaryBytes;
-  if (!(sizeBytes >= 1) || !isPowerOfTwo(align) || boundary < size || (boundaryBytes !== 0 && !isPowerOfTwo(boundary))) {
+  if (
+    !(sizeBytes >= 1) ||
+    !isPowerOfTwo(align) ||
+    boundary < size ||
+    (boundaryBytes !== 0 && !isPowerOfTwo(boundary))
+  ) {
     if (trace.functions) trace.exit();
     const what = `size ${sizeBytes}, align ${alignBytes}, boundary ${boundaryBytes}`;
     throw new KernelError('EINVAL', `${dev.name}: dma_pool_create '${name}': ${what}`);
@@ -120,7 +125,6 @@ export function dmaPoolAlloc(pool: DmaPool): DmaPoolBlock | null {
   if (block === null) block = growPool(pool);
   if (block !== null) {
     pool.free = block.next;
-    block.next = null;
     block.inUse = true;
     pool.nrActive++;
   }

@@ -30,12 +30,7 @@ export function dmaFreeCoherent(dev: DmaDevice, memory: CoherentMemory): void {
  * Maps `lengthBytes` (>= 1) at `physAddr` for the device; a bus address or DMA_MAPPING_ERROR. Any context.
  * @kernel kernel/dma/mapping.c dma_map_page_attrs
  */
-export function dmaMapPage(
-  dev: DmaDevice,
-  physAddr: number,
-  lengthBytes: number,
-  direction: DmaDirection,
-): number {
+export function dmaMapPage(dev: DmaDevice, physAddr: number, lengthBytes: number, direction: DmaDirection): number {
   const { trace } = dev.kernel;
   if (trace.functions) trace.enter('dma_map_page_attrs');
   const busAddr = dev.ops.mapPage(dev, physAddr, lengthBytes, direction);

@@ -62,7 +62,7 @@ export class PageAllocator {
   /** The first free page at or above `page`, or NO_ROOM. */
   nextFreePage(page: number): number {
     const from = page - this.firstPage;
-    const index = this.nextFree(from > this.lowest ? from : this.lowest);
+    const index = this.nextFree(Math.max(from, this.lowest));
     return index < 0 ? NO_ROOM : index + this.firstPage;
   }
 

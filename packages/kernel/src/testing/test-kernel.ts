@@ -23,5 +23,12 @@ export const testHostLoop: HostLoop = {
 
 /** Makes a kernel instance for a test. */
 export function createTestKernel(options: Partial<KernelOptions> = {}): KernelInstance {
-  return createKernel({ host: testHostLoop, nrCpus: 4, memoryBytes: 16 << 20, trace: 'full', checks: 'full', ...options });
+  return createKernel({
+    host: testHostLoop,
+    nrCpus: 4,
+    memoryBytes: 16 << 20,
+    trace: 'full',
+    checks: 'full',
+    ...options,
+  });
 }

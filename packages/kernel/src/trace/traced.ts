@@ -9,29 +9,21 @@ import type { HasKernel, Trace } from '../ports.js';
  * Wraps a function whose first argument leads to its kernel. Use at most four positional arguments.
  * Entering is charged to the CPU whether or not anything is traced.
  */
-export function traced<S extends HasKernel, A, B, C, R>(
+export function traced<S extends HasKernel, P extends readonly unknown[], R>(
   id: string,
-  fn: (self: S, a: A, b: B, c: C) => R,
-): (self: S, a: A, b: B, c: C) => R;
-export function traced<S extends HasKernel, A, B, R>(
-  id: string,
-  fn: (self: S, a: A, b: B) => R,
-): (self: S, a: A, b: B) => R;
-export function traced<S extends HasKernel, A, R>(id: string, fn: (self: S, a: A) => R): (self: S, a: A) => R;
-export function traced<S extends HasKernel, R>(id: string, fn: (self: S) => R): (self: S) => R;
-export function traced<S extends HasKernel, A, B, C, R>(
-  id: string,
-  fn: (self: S, a: A, b: B, c: C) => R,
-): (self: S, a: A, b: B, c: C) => R {
-  return (self, a, b, c) => {
+  fn: (self: S, ...rest: P) => R,
+): (self: S, ...rest: P) => R {
+  const call = fn as unknown as (self: S, a: unknown, b: unknown, c: unknown) => R;
+  // Written out, because rest parameters cost an array per call.
+  const wrapper = (self: S, a: unknown, b: unknown, c: unknown): R => {
     const { ex, trace, costs } = self.kernel;
     ex.assertAwake(id);
     ex.charge(costs.functionNs);
-    if (!trace.functions) return fn(self, a, b, c);
+    if (!trace.functions) return call(self, a, b, c);
     trace.enter(id);
     let result: R;
     try {
-      result = fn(self, a, b, c);
+      result = call(self, a, b, c);
     } catch (error) {
       trace.exit();
       throw error;
@@ -40,6 +32,7 @@ export function traced<S extends HasKernel, A, B, C, R>(
     trace.exit();
     return result;
   };
+  return wrapper as unknown as (self: S, ...rest: P) => R;
 }
 
 async function exitAfter<T>(trace: Trace, promise: PromiseLike<T>): Promise<T> {

@@ -5,9 +5,10 @@ import type { PciFunction } from '../ports.js';
 import { FakePciHost } from './fake-pci-host.js';
 
 /** The assertions the suite uses; vitest's and jest's expect fit. */
-export interface ContractExpect {
-  (value: unknown): { toBe(expected: unknown): void; toBeGreaterThan(expected: number): void };
-}
+export type ContractExpect = (value: unknown) => {
+  toBe(expected: unknown): void;
+  toBeGreaterThan(expected: number): void;
+};
 
 /** The runner's functions. */
 export interface ContractRunner {
@@ -139,7 +140,14 @@ export function memoryBars(fn: PciFunction): FoundBar[] {
 /** Where a function's MSI-X table lies, or null if it has none. */
 export function findMsix(
   fn: PciFunction,
-): { capability: number; vectors: number; tableBar: number; tableOffset: number; pbaBar: number; pbaOffset: number } | null {
+): {
+  capability: number;
+  vectors: number;
+  tableBar: number;
+  tableOffset: number;
+  pbaBar: number;
+  pbaOffset: number;
+} | null {
   let at = fn.configRead(regs.PCI_CAPABILITY_LIST, 1);
   while (at !== 0 && fn.configRead(at, 1) !== regs.PCI_CAP_ID_MSIX) at = fn.configRead(at + regs.PCI_CAP_LIST_NEXT, 1);
   if (at === 0) return null;

@@ -1,0 +1,79 @@
+/**
+ * The block layer's instance: what belongs to one machine and to no disk.
+ * Kernel counterpart: the file-scope variables of block/.
+ */
+import type { DeviceClass, DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
+import type { Irqs } from '@nvme-stack/irq/ports';
+import type { Executor, HasKernel, Kernel, Trace } from '@nvme-stack/kernel';
+import type { Workqueues, WorkqueueStruct } from '@nvme-stack/workqueue/ports';
+import { WQ_HIGHPRI, WQ_MEM_RECLAIM } from '@nvme-stack/workqueue/ports';
+import { BioPool } from './bio.js';
+import { BlkDone } from './complete-remote.js';
+import { BLK_ERAS, type BlkEra } from './eras.js';
+import type { Disk } from './gendisk.js';
+import { Plug } from './plug.js';
+import type { IoSchedulerType } from './ports.js';
+import { RateLimit } from './rate-limit.js';
+import type { TagSet } from './tag-set.js';
+
+/** What the block layer is made from. */
+export interface BlkMqDeps {
+  readonly kernel: Kernel;
+  readonly deviceCore: DeviceCore;
+  readonly workqueues: Workqueues;
+  readonly irqs: Irqs;
+  /** Kernel parameter `gpt`: a backup GPT is believed although the primary one is bad. Default false. */
+  readonly forceGpt?: boolean;
+}
+
+/** The block layer of one machine. */
+export class Blk implements HasKernel {
+  readonly kernel: Kernel;
+  readonly ex: Executor;
+  readonly trace: Trace;
+  readonly deviceCore: DeviceCore;
+  readonly workqueues: Workqueues;
+  readonly irqs: Irqs;
+  readonly era: BlkEra;
+  readonly forceGpt: boolean;
+  readonly blockClass: DeviceClass;
+  /** /sys/block. */
+  blockDir: Kobject | null = null;
+  readonly disks: Disk[] = [];
+  readonly tagSets: TagSet[] = [];
+  readonly schedulers = new Map<string, IoSchedulerType>();
+  readonly bioPool = new BioPool();
+  /** Plugs of nested submissions, made once per depth. */
+  readonly plugs: Plug[] = [];
+  plugDepth = 0;
+  /** Completions sent to other CPUs, per CPU. */
+  readonly done: BlkDone[] = [];
+  readonly errorLimit: RateLimit;
+  readonly eodLimit: RateLimit;
+  nextDiskseq = 1;
+  readonly minors: boolean[] = [];
+  private kblockdWq: WorkqueueStruct | null = null;
+
+  constructor(deps: BlkMqDeps) {
+    const { kernel } = deps;
+    this.kernel = kernel;
+    this.ex = kernel.ex;
+    this.trace = kernel.trace;
+    this.deviceCore = deps.deviceCore;
+    this.workqueues = deps.workqueues;
+    this.irqs = deps.irqs;
+    this.era = BLK_ERAS[kernel.profile];
+    this.forceGpt = deps.forceGpt ?? false;
+    this.blockClass = { name: 'block' };
+    this.errorLimit = new RateLimit(kernel, 'blk_print_req_error');
+    this.eodLimit = new RateLimit(kernel, 'bio_check_eod');
+    for (let cpu = 0; cpu < kernel.nrCpus; cpu++) this.done.push(new BlkDone(this, cpu));
+    this.plugs.push(new Plug(), new Plug());
+  }
+
+  /** The block layer's own workqueue, made when the first queue is. @kernel block/blk-core.c kblockd_workqueue */
+  get kblockd(): WorkqueueStruct {
+    this.kblockdWq ??= this.workqueues.allocWorkqueue('kblockd', WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+    return this.kblockdWq;
+  }
+}

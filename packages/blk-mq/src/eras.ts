@@ -1,0 +1,92 @@
+/**
+ * What differs between kernel profiles in the block layer: steps as data, and the symbols of each era.
+ * Kernel counterpart: block/blk-core.c and blk-mq.c of 4.10, 4.13, 6.1 and 6.12.
+ */
+import type { KernelProfile } from '@nvme-stack/kernel';
+
+/** The block layer of one profile. */
+export interface BlkEra {
+  /** `__submit_bio` brings a plug of its own, so that even one bio goes through `queueRqs`. */
+  readonly submitOwnsPlug: boolean;
+  /** A plug hands its whole list to `queueRqs` when the driver has it. */
+  readonly plugUsesQueueRqs: boolean;
+  /** Block cgroup policies register with the queue while a disk is allocated, which freezes it once. */
+  readonly allocDiskFreezes: boolean;
+  /** I/O priority class that error lines show for I/O without one. */
+  readonly prioClass: number;
+  /** Function ids with another symbol, or none, in this era. */
+  readonly symbols: Readonly<Record<string, string | null>>;
+}
+
+/** Ids that only older kernels have. */
+const BEFORE_6_12 = {
+  blk_mq_attempt_bio_merge: null,
+  bio_uninit: null,
+  blk_mq_sched_insert_request: null,
+  __blk_mq_delay_run_hw_queue: null,
+  __blk_mq_run_hw_queue: null,
+  __alloc_disk_node: null,
+  blkcg_init_disk: null,
+  blk_iolatency_init: null,
+  blkdev_get_by_dev: null,
+} as const;
+
+const SYMBOLS_6_1 = {
+  blk_mq_finish_request: null,
+  blk_mq_insert_request: null,
+  blk_mq_alloc_queue: null,
+  bio_split_rw: null,
+  bio_split_rw_at: null,
+  bvec_split_segs: null,
+  wbt_init: null,
+  bdev_open: null,
+} as const;
+
+const SYMBOLS_4_13 = {
+  ...BEFORE_6_12,
+  ...SYMBOLS_6_1,
+  submit_bio_noacct: 'generic_make_request',
+  submit_bio_noacct_nocheck: null,
+  __submit_bio: null,
+  blk_mq_submit_bio: 'blk_mq_make_request',
+  __blk_mq_alloc_requests: 'blk_mq_get_request',
+  bio_split_rw: 'blk_queue_split',
+  blk_mq_sched_insert_request: 'blk_mq_sched_insert_request',
+  __blk_flush_plug: 'blk_flush_plug_list',
+  __blk_mq_alloc_disk: 'alloc_disk_node',
+  blk_mq_complete_request_remote: 'blk_mq_complete_request',
+  blk_mq_freeze_queue_wait: 'blk_mq_freeze_queue_wait',
+  bdev_disk_changed: 'rescan_partitions',
+  disk_scan_partitions: 'register_disk',
+  blk_stat_add: null,
+  blkdev_get_whole: '__blkdev_get',
+  read_part_sector: 'read_dev_sector',
+} as const;
+
+const ERA_4_13: BlkEra = {
+  submitOwnsPlug: false,
+  plugUsesQueueRqs: false,
+  allocDiskFreezes: false,
+  prioClass: 0,
+  symbols: SYMBOLS_4_13,
+};
+
+/** The block layer of each profile. */
+export const BLK_ERAS: Readonly<Record<KernelProfile, BlkEra>> = {
+  '6.12': {
+    submitOwnsPlug: true,
+    plugUsesQueueRqs: true,
+    allocDiskFreezes: false,
+    prioClass: 2,
+    symbols: BEFORE_6_12,
+  },
+  '6.1': {
+    submitOwnsPlug: false,
+    plugUsesQueueRqs: true,
+    allocDiskFreezes: true,
+    prioClass: 2,
+    symbols: SYMBOLS_6_1,
+  },
+  '4.13': ERA_4_13,
+  '4.10': ERA_4_13,
+};

@@ -1,0 +1,67 @@
+/**
+ * Hardware queues and the per-CPU contexts that lead to them.
+ * Kernel counterpart: include/linux/blk-mq.h blk_mq_hw_ctx, block/blk-mq.h blk_mq_ctx.
+ */
+import type { DelayedWork } from '@nvme-stack/workqueue/ports';
+import type { HasKernel, Kernel } from '@nvme-stack/kernel';
+import type { FlushQueue } from './flush.js';
+import type { BlkMqHwCtx, BlkMqQueueData } from './ports.js';
+import { HCTX_MAX_TYPES } from './ports.js';
+import type { Queue } from './queue.js';
+import { RequestList, type RequestImpl } from './request.js';
+import type { Tags } from './tags.js';
+
+/** What `queueRq` is given; one per hardware queue, refilled. */
+export class QueueData implements BlkMqQueueData {
+  rq: RequestImpl;
+  last = true;
+
+  constructor() {
+    this.rq = null as unknown as RequestImpl;
+  }
+}
+
+/** @kernel include/linux/blk-mq.h blk_mq_hw_ctx */
+export class HwCtx implements BlkMqHwCtx, HasKernel {
+  readonly kernel: Kernel;
+  readonly queue: Queue;
+  readonly queueNum: number;
+  type = 0;
+  cpus: readonly number[] = [];
+  driverData: unknown = null;
+  readonly tags: Tags;
+  readonly bd = new QueueData();
+  /** Requests that go before any scheduler's. @kernel include/linux/blk-mq.h blk_mq_hw_ctx.dispatch */
+  readonly dispatch = new RequestList();
+  /** A request could not be queued: run again when one of this queue is freed. @kernel BLK_MQ_S_SCHED_RESTART */
+  restart = false;
+  /** Driver refused a request lately; goes up to 8 and back. @kernel blk_mq_hw_ctx.dispatch_busy */
+  runWork: DelayedWork | null = null;
+  flushQueue: FlushQueue | null = null;
+  /** Counts runs, for reports. @kernel blk_mq_hw_ctx.run */
+  runs = 0;
+  /** The CPU whose turn it is when the queue is run elsewhere. */
+  nextCpu = 0;
+  exited = false;
+
+  constructor(queue: Queue, queueNum: number, tags: Tags) {
+    this.kernel = queue.kernel;
+    this.queue = queue;
+    this.queueNum = queueNum;
+    this.tags = tags;
+  }
+}
+
+/** A CPU's way into a request queue. @kernel block/blk-mq.h blk_mq_ctx */
+export class SwCtx {
+  readonly cpu: number;
+  readonly queue: Queue;
+  /** By type; types without queues lead to the default one. */
+  readonly hctxs: HwCtx[];
+
+  constructor(queue: Queue, cpu: number) {
+    this.cpu = cpu;
+    this.queue = queue;
+    this.hctxs = new Array<HwCtx>(HCTX_MAX_TYPES);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The controller's state machine.
+ * Kernel counterpart: drivers/nvme/host/core.c nvme_change_ctrl_state, nvme_wait_reset, nvme_reset_ctrl.
+ *
+ * Which transitions are allowed is the era's table. The state is changed in one place only; sleepers on it are woken
+ * by every change.
+ */
+import { KernelError, traced, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
+import { nvmeResetWq } from './core.js';
+import type { Ctrl } from './ctrl.js';
+import type { NvmeCtrlState } from './ports.js';
+import {
+  NVME_CTRL_DEAD,
+  NVME_CTRL_DELETING,
+  NVME_CTRL_DELETING_NOIO,
+  NVME_CTRL_LIVE,
+  NVME_CTRL_RESETTING,
+} from './ports.js';
+
+/** The names the `state` attribute shows. @kernel drivers/nvme/host/sysfs.c nvme_sysfs_show_state */
+export const STATE_NAMES: Readonly<Record<NvmeCtrlState, string>> = {
+  0: 'new',
+  1: 'live',
+  2: 'resetting',
+  3: 'connecting',
+  4: 'deleting',
+  5: 'deleting (no IO)',
+  6: 'dead',
+};
+
+/** @kernel drivers/nvme/host/core.c nvme_kick_requeue_lists */
+const nvmeKickRequeueLists = traced('nvme_kick_requeue_lists', (ctrl: Ctrl): void => {
+  for (const ns of ctrl.namespaces) ctrl.core.blkMq.blkMqKickRequeueList(ns.queue);
+});
+
+/** Any context; false when the era's table does not allow it. @kernel drivers/nvme/host/core.c nvme_change_ctrl_state */
+export const nvmeChangeCtrlState = traced('nvme_change_ctrl_state', (ctrl: Ctrl, state: NvmeCtrlState): boolean => {
+  if (!ctrl.core.era.enteredFrom[state].includes(ctrl.state)) return false;
+  ctrl.state = state;
+  wakeUpAll(ctrl.stateWq);
+  if (state === NVME_CTRL_LIVE) nvmeKickRequeueLists(ctrl);
+  return true;
+});
+
+/** No way back to life. @kernel drivers/nvme/host/core.c nvme_state_terminal */
+export function nvmeStateTerminal(ctrl: Ctrl): boolean {
+  return ctrl.state === NVME_CTRL_DELETING || ctrl.state === NVME_CTRL_DELETING_NOIO || ctrl.state === NVME_CTRL_DEAD;
+}
+
+/** Waits until this caller made the state RESETTING; false when the controller goes away. Task context. @kernel drivers/nvme/host/core.c nvme_wait_reset */
+export const nvmeWaitReset = traced('nvme_wait_reset', async (ctrl: Ctrl): Promise<boolean> => {
+  let mine = false;
+  await waitEvent(ctrl.stateWq, () => {
+    mine = nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING);
+    return mine || nvmeStateTerminal(ctrl);
+  });
+  return mine;
+});
+
+/** Queues the transport's reset. Throws EBUSY when one is under way. Any context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl */
+export const nvmeResetCtrl = traced('nvme_reset_ctrl', (ctrl: Ctrl): void => {
+  if (!nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING)) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  queueReset(ctrl);
+});
+
+function queueReset(ctrl: Ctrl): void {
+  const { resetWork } = ctrl;
+  if (resetWork === null || !ctrl.core.workqueues.queueWork(nvmeResetWq(ctrl.core), resetWork))
+    throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+}
+
+/** Resets, when the caller has made the state RESETTING already. @kernel drivers/nvme/host/core.c nvme_try_sched_reset */
+export function nvmeTrySchedReset(ctrl: Ctrl): void {
+  if (ctrl.state !== NVME_CTRL_RESETTING) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  queueReset(ctrl);
+}
+
+/** Resets and waits; throws when the controller is not live afterwards (Linux: ENETRESET). Task context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl_sync */
+export const nvmeResetCtrlSync = traced('nvme_reset_ctrl_sync', async (ctrl: Ctrl): Promise<void> => {
+  nvmeResetCtrl(ctrl);
+  await ctrl.core.workqueues.flushWork(ctrl.resetWork as NonNullable<Ctrl['resetWork']>);
+  if ((ctrl.state as NvmeCtrlState) !== NVME_CTRL_LIVE) throw new KernelError('EIO', `${ctrl.name}: not live after its reset`);
+});

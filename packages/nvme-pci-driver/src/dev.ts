@@ -1,0 +1,160 @@
+/**
+ * What the driver keeps: a device, its queues, and the data of each request.
+ * Kernel counterpart: drivers/nvme/host/pci.c struct nvme_dev, nvme_queue, nvme_iod.
+ */
+import {
+  type CoherentMemory,
+  Completion,
+  createScatterList,
+  type DmaDevice,
+  type DmaPool,
+  type DmaPoolBlock,
+  type HasKernel,
+  type Kernel,
+  Mutex,
+  type ScatterList,
+  SpinLock,
+} from '@nvme-stack/kernel';
+import type { Request } from '@nvme-stack/blk-mq/ports';
+import type { NvmeCtrl, NvmePdu, NvmeRequest } from '@nvme-stack/nvme-core/ports';
+import type { MmioRegion, PciDev } from '@nvme-stack/pci-bus/ports';
+import type { WorkStruct } from '@nvme-stack/workqueue/ports';
+import { NVME_MAX_NR_ALLOCATIONS, NVME_MAX_SEGS } from './limits.js';
+import type { NvmePciDriverDeps } from './ports.js';
+
+/** The running values of the module's parameters. */
+export type NvmeParams = Readonly<Record<string, number | boolean | string>>;
+
+/** One loaded driver. */
+export class NvmeDriverState implements HasKernel {
+  readonly kernel: Kernel;
+  readonly deps: NvmePciDriverDeps;
+  params: NvmeParams = {};
+  readonly devices = new Map<NvmeCtrl, NvmeDev>();
+
+  constructor(deps: NvmePciDriverDeps) {
+    this.kernel = deps.kernel;
+    this.deps = deps;
+  }
+}
+
+/** @kernel drivers/nvme/host/pci.c nvme_dev */
+export class NvmeDev implements HasKernel {
+  readonly kernel: Kernel;
+  readonly driver: NvmeDriverState;
+  readonly deps: NvmePciDriverDeps;
+  readonly pdev: PciDev;
+  readonly dma: DmaDevice;
+  /** Set by `nvmeInitCtrl`, right after construction. */
+  ctrl: NvmeCtrl = null as unknown as NvmeCtrl;
+  /** Admin queue first; made as they are needed. */
+  readonly queues: NvmeQueue[] = [];
+  bar: MmioRegion | null = null;
+  barMappedSizeBytes = 0;
+  /** Queues that are up, the admin queue included. */
+  onlineQueues = 0;
+  maxQid = 0;
+  /** I/O queues by kind: default, read, poll. */
+  readonly ioQueues = [0, 0, 0];
+  numVecs = 0;
+  qDepth = 0;
+  /** CAP.DSTRD. */
+  dbStride = 0;
+  nrAllocatedQueues = 0;
+  nrWriteQueues = 0;
+  nrPollQueues = 0;
+  cmbsz = 0;
+  prpPagePool: DmaPool | null = null;
+  prpSmallPool: DmaPool | null = null;
+  dbbufDbs: CoherentMemory | null = null;
+  dbbufEis: CoherentMemory | null = null;
+  readonly shutdownLock: Mutex;
+  resetWork: WorkStruct | null = null;
+  /** Taken by the core when the last reference is gone. */
+  freed = false;
+
+  constructor(driver: NvmeDriverState, pdev: PciDev, dma: DmaDevice) {
+    this.kernel = driver.kernel;
+    this.driver = driver;
+    this.deps = driver.deps;
+    this.pdev = pdev;
+    this.dma = dma;
+    this.shutdownLock = new Mutex(driver.kernel, 'nvme_dev.shutdown_lock');
+  }
+}
+
+/** @kernel drivers/nvme/host/pci.c nvme_queue */
+export class NvmeQueue implements HasKernel {
+  readonly kernel: Kernel;
+  readonly dev: NvmeDev;
+  readonly qid: number;
+  readonly qDepth: number;
+  readonly sqLock: SpinLock;
+  readonly sqMemory: CoherentMemory;
+  readonly cqMemory: CoherentMemory;
+  /** The queues as words: 16 an entry in the SQ, 4 in the CQ. */
+  readonly sqWords: Uint32Array;
+  readonly cqWords: Uint32Array;
+  /** Offset of the SQ tail doorbell in the BAR; the CQ head doorbell follows one stride later. */
+  dbOffset = 0;
+  cqDbOffset = 0;
+  cqVector = -1;
+  sqTail = 0;
+  lastSqTail = 0;
+  cqHead = 0;
+  cqPhase = 1;
+  enabled = false;
+  polled = false;
+  deleteError = false;
+  /** Words in the shadow doorbell and event index pages; -1: none. */
+  dbbufSqWord = -1;
+  dbbufCqWord = -1;
+  readonly deleteDone: Completion;
+
+  constructor(dev: NvmeDev, qid: number, qDepth: number, sq: CoherentMemory, cq: CoherentMemory) {
+    this.kernel = dev.kernel;
+    this.dev = dev;
+    this.qid = qid;
+    this.qDepth = qDepth;
+    this.sqLock = new SpinLock(dev.kernel, 'nvme_queue.sq_lock');
+    this.sqMemory = sq;
+    this.cqMemory = cq;
+    this.sqWords = sq.u32;
+    this.cqWords = cq.u32;
+    this.deleteDone = new Completion(dev.kernel, `nvme_queue.delete_done of queue ${qid}`);
+  }
+}
+
+/** How a request's data is mapped at present. */
+export const MAP_NONE = 0;
+export const MAP_PAGE = 1;
+export const MAP_SG = 2;
+
+/** Per-request data, made once per tag. @kernel drivers/nvme/host/pci.c nvme_iod */
+export class NvmeIod implements NvmePdu {
+  readonly nvme: NvmeRequest;
+  readonly dev: NvmeDev;
+  /** The queue the request goes to; set by the tag set's hardware queue. */
+  nvmeq: NvmeQueue | null = null;
+  readonly sg: ScatterList;
+  mapping = MAP_NONE;
+  /** Bus address and length of a MAP_PAGE mapping. */
+  pageAddr = 0;
+  pageLengthBytes = 0;
+  direction: 0 | 1 | 2 = 0;
+  /** PRP list pages in use, in order. */
+  readonly prpLists: (DmaPoolBlock | null)[] = new Array<DmaPoolBlock | null>(NVME_MAX_NR_ALLOCATIONS).fill(null);
+  nrPrpLists = 0;
+  aborted = false;
+
+  constructor(nvme: NvmeRequest, dev: NvmeDev) {
+    this.nvme = nvme;
+    this.dev = dev;
+    this.sg = createScatterList(NVME_MAX_SEGS + 1);
+  }
+}
+
+/** The driver's data of a request. @kernel include/linux/blk-mq.h blk_mq_rq_to_pdu */
+export function nvmeIod(rq: Request): NvmeIod {
+  return rq.pdu as NvmeIod;
+}

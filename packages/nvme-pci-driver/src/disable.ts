@@ -1,0 +1,66 @@
+/**
+ * Stops a controller: for a reset, for removal, or because it no longer answers.
+ * Kernel counterpart: drivers/nvme/host/pci.c nvme_dev_disable.
+ */
+import { mutexLock, mutexUnlock, traced } from '@nvme-stack/kernel';
+import { NVME_CTRL_LIVE, NVME_CTRL_RESETTING } from '@nvme-stack/nvme-core/ports';
+import { NVME_CSTS_CFS, NVME_CSTS_RDY, NVME_REG_CSTS } from '@nvme-stack/nvme-protocol';
+import { type NvmeCompletion, nvmePollIrqdisable } from './complete.js';
+import type { NvmeDev, NvmeQueue } from './dev.js';
+import { nvmeReapPendingCqes, nvmeSuspendIoQueues, nvmeSuspendQueue } from './queue.js';
+import { nvmeDeleteIoQueues } from './queue-commands.js';
+import { nvmeBar } from './registers.js';
+
+/** How long shutdown waits for I/O to drain. @kernel drivers/nvme/host/core.c io_timeout */
+const NVME_IO_TIMEOUT_NS = 30e9;
+
+/** Whether there is no point in speaking to the controller. @kernel drivers/nvme/host/pci.c nvme_pci_ctrl_is_dead */
+function nvmePciCtrlIsDead(dev: NvmeDev): boolean {
+  const { pciBus } = dev.deps;
+  if (!pciBus.pciIsEnabled(dev.pdev) || dev.bar === null) return true;
+  if (dev.pdev.errorState !== 'normal') return true;
+  const csts = nvmeBar(dev).readl(NVME_REG_CSTS);
+  return (csts & NVME_CSTS_CFS) !== 0 || (csts & NVME_CSTS_RDY) === 0;
+}
+
+/** Stops the controller and ends or keeps back every request; `shutdown` tells it that power may go. Task context; never throws. @kernel drivers/nvme/host/pci.c nvme_dev_disable */
+export const nvmeDevDisable = traced(
+  'nvme_dev_disable',
+  async (dev: NvmeDev, shutdown: boolean, completion: NvmeCompletion): Promise<void> => {
+    await mutexLock(dev.shutdownLock);
+    const { nvmeCore, pciBus } = dev.deps;
+    const { ctrl } = dev;
+    const dead = nvmePciCtrlIsDead(dev);
+    if (ctrl.state === NVME_CTRL_LIVE || ctrl.state === NVME_CTRL_RESETTING) {
+      if (pciBus.pciIsEnabled(dev.pdev)) nvmeCore.nvmeStartFreeze(ctrl);
+      // Let what is in flight finish before power goes.
+      if (!dead && shutdown) await nvmeCore.nvmeWaitFreezeTimeout(ctrl, NVME_IO_TIMEOUT_NS);
+    }
+    await nvmeCore.nvmeQuiesceIoQueues(ctrl);
+    if (!dead && ctrl.queueCount > 0) await stopController(dev, shutdown, completion);
+    await nvmeSuspendIoQueues(dev);
+    if (dev.queues[0] !== undefined) await nvmeSuspendQueue(dev.queues[0]);
+    pciBus.pciFreeIrqVectors(dev.pdev);
+    if (pciBus.pciIsEnabled(dev.pdev)) pciBus.pciDisableDevice(dev.pdev);
+    nvmeReapPendingCqes(dev, completion);
+    await nvmeCore.nvmeCancelTagset(ctrl);
+    await nvmeCore.nvmeCancelAdminTagset(ctrl);
+    // After a shutdown nobody else comes to let requests fail.
+    if (shutdown) {
+      nvmeCore.nvmeUnquiesceIoQueues(ctrl);
+      if (ctrl.adminQ !== null && !ctrl.adminQ.dying) nvmeCore.nvmeUnquiesceAdminQueue(ctrl);
+    }
+    mutexUnlock(dev.shutdownLock);
+  },
+);
+
+async function stopController(dev: NvmeDev, shutdown: boolean, completion: NvmeCompletion): Promise<void> {
+  const adminq = dev.queues[0] as NvmeQueue;
+  if (adminq.enabled && dev.ctrl.adminQ !== null) await nvmeDeleteIoQueues(dev);
+  try {
+    await dev.deps.nvmeCore.nvmeDisableCtrl(dev.ctrl, shutdown);
+  } catch {
+    // The core has logged it; the queues are torn down all the same.
+  }
+  if (adminq.enabled) await nvmePollIrqdisable(adminq, completion);
+}

@@ -1,0 +1,172 @@
+/**
+ * Submission: prepares requests, copies their commands into the queue and rings the doorbell.
+ * Kernel counterpart: drivers/nvme/host/pci.c nvme_queue_rq, nvme_queue_rqs, nvme_prep_rq, nvme_write_sq_db.
+ *
+ * The command is in the queue before the doorbell says so. `sq_lock` covers both, so commands are seen in order.
+ */
+import { BLK_STS_IOERR, BLK_STS_OK, type BlkMqHwCtx, type BlkMqQueueData, type BlkStatus, type Request } from '@nvme-stack/blk-mq/ports';
+import { spinLock, spinUnlock } from '@nvme-stack/kernel';
+import type { NvmeNs } from '@nvme-stack/nvme-core/ports';
+import { type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
+import { SQE_BYTES } from './limits.js';
+import { nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-data.js';
+import { nvmeBar } from './registers.js';
+import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
+
+const SQE_WORDS = SQE_BYTES / 4;
+
+/** Copies a command into the next slot. Under sq_lock. @kernel drivers/nvme/host/pci.c nvme_sq_copy_cmd */
+export function nvmeSqCopyCmd(nvmeq: NvmeQueue, cmd: Uint32Array): void {
+  const { sqWords, sqTail } = nvmeq;
+  const start = sqTail * SQE_WORDS;
+  for (let i = 0; i < SQE_WORDS; i++) sqWords[start + i] = cmd[i] as number;
+  nvmeq.sqMemory.publish(start * 4, SQE_BYTES);
+  nvmeq.sqTail = sqTail + 1 === nvmeq.qDepth ? 0 : sqTail + 1;
+}
+
+/**
+ * Rings the tail doorbell. Without `writeSq` it waits for more, unless the next tail would meet the last one rung.
+ * Under sq_lock. @kernel drivers/nvme/host/pci.c nvme_write_sq_db
+ */
+export function nvmeWriteSqDb(nvmeq: NvmeQueue, writeSq: boolean): void {
+  const { sqTail } = nvmeq;
+  if (!writeSq) {
+    const next = sqTail + 1 === nvmeq.qDepth ? 0 : sqTail + 1;
+    if (next !== nvmeq.lastSqTail) return;
+  }
+  if (nvmeDbbufUpdateAndCheckEvent(nvmeq.dev, sqTail, nvmeq.dbbufSqWord)) {
+    nvmeBar(nvmeq.dev).writel(nvmeq.dbOffset, sqTail);
+  }
+  nvmeq.lastSqTail = sqTail;
+}
+
+/** Makes the queue operations of one device. */
+export class NvmeSubmission {
+  private readonly dev: NvmeDev;
+  private readonly mapper: PrpMapper;
+
+  constructor(dev: NvmeDev, mapper: PrpMapper) {
+    this.dev = dev;
+    this.mapper = mapper;
+  }
+
+  /** @kernel drivers/nvme/host/pci.c nvme_queue_rq */
+  queueRq(hctx: BlkMqHwCtx, bd: BlkMqQueueData): BlkStatus {
+    const { dev } = this;
+    const { trace } = dev.kernel;
+    const nvmeq = hctx.driverData as NvmeQueue;
+    if (trace.functions) trace.enter('nvme_queue_rq');
+    const status = this.queueOne(nvmeq, bd.rq, bd.last);
+    if (trace.functions) trace.exit();
+    return status;
+  }
+
+  private queueOne(nvmeq: NvmeQueue, rq: Request, last: boolean): BlkStatus {
+    const { dev } = this;
+    const { nvmeCore } = dev.deps;
+    // Without its queue the controller is on its way out, or not yet back.
+    if (!nvmeq.enabled) return BLK_STS_IOERR;
+    if (!nvmeCore.nvmeCheckReady(dev.ctrl, rq, true)) return nvmeCore.nvmeFailNonreadyCommand(dev.ctrl, rq);
+    const status = this.prepRq(nvmeq, rq);
+    if (status !== BLK_STS_OK) return status;
+    spinLock(nvmeq.sqLock);
+    nvmeSqCopyCmd(nvmeq, nvmeIod(rq).nvme.cmd);
+    nvmeWriteSqDb(nvmeq, last);
+    spinUnlock(nvmeq.sqLock);
+    return BLK_STS_OK;
+  }
+
+  /** @kernel drivers/nvme/host/pci.c nvme_prep_rq */
+  private prepRq(nvmeq: NvmeQueue, rq: Request): BlkStatus {
+    const { dev } = this;
+    const { nvmeCore, blkMq } = dev.deps;
+    const { trace } = dev.kernel;
+    const iod = nvmeIod(rq);
+    iod.aborted = false;
+    iod.nvmeq = nvmeq;
+    const setup = nvmeCore.nvmeSetupCmd(rq.q.queuedata as NvmeNs | null, rq);
+    if (setup !== BLK_STS_OK) return setup;
+    if (trace.functions) trace.enter('nvme_prep_rq');
+    const mapped = rq.nrPhysSegments > 0 ? nvmeMapData(dev, rq, this.mapper) : BLK_STS_OK;
+    if (mapped === BLK_STS_OK) blkMq.blkMqStartRequest(rq);
+    else nvmeCore.nvmeCleanupCmd(rq);
+    if (trace.functions) trace.exit();
+    return mapped;
+  }
+
+  /** Takes a whole list; returns what the block layer must queue one by one. @kernel drivers/nvme/host/pci.c nvme_queue_rqs */
+  queueRqs(list: Request): Request | null {
+    const { trace } = this.dev.kernel;
+    if (trace.functions) trace.enter('nvme_queue_rqs');
+    let refused: Request | null = null;
+    let refusedLast: Request | null = null;
+    let batch: Request | null = null;
+    let batchLast: Request | null = null;
+    let nvmeq: NvmeQueue | null = null;
+    let rq: Request | null = list;
+    while (rq !== null) {
+      const next: Request | null = rq.next;
+      rq.next = null;
+      const queue = rq.mqHctx.driverData as NvmeQueue;
+      if (queue !== nvmeq) {
+        if (batch !== null) this.submitCmds(nvmeq as NvmeQueue, batch);
+        batch = batchLast = null;
+        nvmeq = queue;
+      }
+      if (this.prepBatch(queue, rq)) {
+        if (batchLast === null) batch = rq;
+        else batchLast.next = rq;
+        batchLast = rq;
+      } else {
+        if (refusedLast === null) refused = rq;
+        else refusedLast.next = rq;
+        refusedLast = rq;
+      }
+      rq = next;
+    }
+    if (batch !== null) this.submitCmds(nvmeq as NvmeQueue, batch);
+    if (trace.functions) trace.exit();
+    return refused;
+  }
+
+  private prepBatch(nvmeq: NvmeQueue, rq: Request): boolean {
+    if (!nvmeq.enabled) return false;
+    if (!this.dev.deps.nvmeCore.nvmeCheckReady(this.dev.ctrl, rq, true)) return false;
+    return this.prepRq(nvmeq, rq) === BLK_STS_OK;
+  }
+
+  /** @kernel drivers/nvme/host/pci.c nvme_submit_cmds */
+  private submitCmds(nvmeq: NvmeQueue, first: Request): void {
+    const { trace } = this.dev.kernel;
+    if (trace.functions) trace.enter('nvme_submit_cmds');
+    spinLock(nvmeq.sqLock);
+    let rq: Request | null = first;
+    while (rq !== null) {
+      const next: Request | null = rq.next;
+      rq.next = null;
+      nvmeSqCopyCmd(nvmeq, nvmeIod(rq).nvme.cmd);
+      rq = next;
+    }
+    nvmeWriteSqDb(nvmeq, true);
+    spinUnlock(nvmeq.sqLock);
+    if (trace.functions) trace.exit();
+  }
+
+  /** Rings the doorbell for what was queued without `last`. @kernel drivers/nvme/host/pci.c nvme_commit_rqs */
+  commitRqs(hctx: BlkMqHwCtx): void {
+    const nvmeq = hctx.driverData as NvmeQueue;
+    spinLock(nvmeq.sqLock);
+    if (nvmeq.sqTail !== nvmeq.lastSqTail) nvmeWriteSqDb(nvmeq, true);
+    spinUnlock(nvmeq.sqLock);
+  }
+
+  /** Completes a request on the CPU it came from. @kernel drivers/nvme/host/pci.c nvme_pci_complete_rq */
+  completeRq(rq: Request): void {
+    const { dev } = this;
+    const { trace } = dev.kernel;
+    if (trace.functions) trace.enter('nvme_pci_complete_rq');
+    if (rq.nrPhysSegments > 0) nvmeUnmapData(dev, rq);
+    dev.deps.nvmeCore.nvmeCompleteRq(rq);
+    if (trace.functions) trace.exit();
+  }
+}

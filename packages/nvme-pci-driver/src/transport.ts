@@ -1,0 +1,60 @@
+/**
+ * What nvme-core asks of this transport.
+ * Kernel counterpart: drivers/nvme/host/pci.c nvme_pci_ctrl_ops.
+ */
+import { KernelError, spinLock, spinUnlock, traced } from '@nvme-stack/kernel';
+import type { NvmeCtrl, NvmeCtrlOps } from '@nvme-stack/nvme-core/ports';
+import {
+  NVME_CAP_NSSRC,
+  NVME_REG_NSSR,
+  NVME_SUBSYS_RESET,
+  NvmeAdminOpcode,
+  NvmeAsyncEventCmd,
+} from '@nvme-stack/nvme-protocol';
+import type { NvmeQueue } from './dev.js';
+import { NVME_AQ_BLK_MQ_DEPTH } from './limits.js';
+import { commandWords } from './queue-commands.js';
+import { nvmeBar, nvmePciRegRead32, nvmePciRegRead64, nvmePciRegWrite32, toNvmeDev } from './registers.js';
+import { nvmeSqCopyCmd, nvmeWriteSqDb } from './submit.js';
+
+/** Puts one AER on the admin queue, past the block layer's tags. Any context. @kernel drivers/nvme/host/pci.c nvme_pci_submit_async_event */
+const nvmePciSubmitAsyncEvent = traced('nvme_pci_submit_async_event', (ctrl: NvmeCtrl): void => {
+  const nvmeq = toNvmeDev(ctrl).queues[0] as NvmeQueue;
+  const cmd = NvmeAsyncEventCmd.encode({ opcode: NvmeAdminOpcode.asyncEvent, commandId: NVME_AQ_BLK_MQ_DEPTH });
+  spinLock(nvmeq.sqLock);
+  nvmeSqCopyCmd(nvmeq, commandWords(cmd));
+  nvmeWriteSqDb(nvmeq, true);
+  spinUnlock(nvmeq.sqLock);
+});
+
+/** Whether peer devices may be mapped: the DMA operations of our platforms map memory only. @kernel drivers/nvme/host/pci.c nvme_pci_supports_pci_p2pdma */
+const nvmePciSupportsPciP2pdma = traced('nvme_pci_supports_pci_p2pdma', (_ctrl: NvmeCtrl): boolean => false);
+
+/** Writes "NVMe" to NSSR and lets the next register read find what became of it. */
+function nvmePciSubsystemReset(ctrl: NvmeCtrl): void {
+  if (NVME_CAP_NSSRC(ctrl.cap.lo, ctrl.cap.hi) === 0) throw new KernelError('ENOTTY', 'subsystem reset');
+  nvmeBar(toNvmeDev(ctrl)).writel(NVME_REG_NSSR, NVME_SUBSYS_RESET);
+}
+
+/** @kernel drivers/nvme/host/pci.c nvme_pci_ctrl_ops */
+export const nvmePciCtrlOps: NvmeCtrlOps = {
+  name: 'pcie',
+  regRead32: (ctrl, offset) => nvmePciRegRead32(ctrl, offset),
+  regWrite32: (ctrl, offset, value) => nvmePciRegWrite32(ctrl, offset, value),
+  regRead64: (ctrl, offset) => nvmePciRegRead64(ctrl, offset),
+  freeCtrl: (ctrl) => {
+    toNvmeDev(ctrl).freed = true;
+  },
+  submitAsyncEvent: (ctrl) => nvmePciSubmitAsyncEvent(ctrl),
+  subsystemReset: (ctrl) => nvmePciSubsystemReset(ctrl),
+  getAddress: (ctrl) => toNvmeDev(ctrl).pdev.dev.name,
+  printDeviceInfo: (ctrl) => {
+    const { pdev } = toNvmeDev(ctrl);
+    const hex = (value: number): string => value.toString(16).padStart(4, '0');
+    pdev.kernel.printk.print(
+      'err',
+      `nvme ${ctrl.name}: VID:DID ${hex(pdev.vendor)}:${hex(pdev.device)} model:${ctrl.model} firmware:${ctrl.firmwareRev}`,
+    );
+  },
+  supportsPciP2pdma: (ctrl) => nvmePciSupportsPciP2pdma(ctrl),
+};

@@ -1,0 +1,77 @@
+/**
+ * What the bus does when a card comes or goes while the machine runs.
+ * Kernel counterpart: drivers/pci/hotplug/pciehp_ctrl.c, pciehp_pci.c. Spec: [PCIe] 5.0 §6.7.
+ */
+import { withMutex } from '@nvme-stack/kernel';
+import { pciBusAddDevices } from './add-device.js';
+import { pciAssignUnassignedBusResources } from './assign-resources.js';
+import { type PciDevice, pciLog } from './pci-device.js';
+import { type PciSegment, segmentsBelow } from './pci-segment.js';
+import { pciStopAndRemoveBusDevice } from './remove.js';
+import { pciScanChildBus, pciScanSlot } from './scan.js';
+
+interface SlotEvent {
+  readonly bus: number;
+  readonly devfn: number;
+  readonly present: boolean;
+}
+
+/** Listens to the slots of a host bridge. The platform may call from any context; the work runs in a worker. */
+export function attachHotplug(root: PciSegment): void {
+  const { workqueues } = root.subsystem;
+  const events: SlotEvent[] = [];
+  const work = workqueues.initWork('pciehp_ist', events, async (queue) => {
+    for (let event = queue.shift(); event !== undefined; event = queue.shift()) await handle(root, event);
+  });
+  root.bridge.onHotplug = (event) => {
+    // A driver must not wait for an answer of a card that is gone until the worker has its turn.
+    if (!event.present) for (const pdev of functionsOf(root, event)) markDisconnected(pdev);
+    events.push(event);
+    workqueues.scheduleWork(work);
+  };
+}
+
+function functionsOf(root: PciSegment, event: SlotEvent): PciDevice[] {
+  const segment = segmentsBelow(root).find(({ number }) => number === event.bus);
+  return segment?.devices.filter(({ devfn }) => devfn >>> 3 === event.devfn >>> 3) ?? [];
+}
+
+/** @kernel drivers/pci/pci.h pci_dev_set_disconnected */
+export function markDisconnected(pdev: PciDevice): void {
+  pdev.disconnected = true;
+  pdev.errorState = 'perm-failure';
+  if (pdev.subordinate !== null) for (const below of pdev.subordinate.devices) markDisconnected(below);
+  for (const vf of pdev.sriov?.functions ?? []) markDisconnected(vf);
+}
+
+async function handle(root: PciSegment, event: SlotEvent): Promise<void> {
+  const { subsystem } = root;
+  await withMutex(subsystem.rescanRemoveLock, async () => {
+    const segment = segmentsBelow(root).find(({ number }) => number === event.bus);
+    if (segment === undefined) return;
+    logSlot(segment, event);
+    if (event.present) await configureSlot(segment, event);
+    else await unconfigureSlot(segment, event);
+  });
+}
+
+function logSlot(segment: PciSegment, { devfn, present }: SlotEvent): void {
+  const text = present ? 'Card present' : 'Card not present';
+  if (segment.self !== null) pciLog(segment.self, 'info', `pciehp: Slot(${segment.self.devfn >>> 3}): ${text}`);
+  else segment.kernel.printk.print('info', `pci_bus ${segment.name}: slot ${devfn >>> 3}: ${text}`);
+}
+
+/** @kernel drivers/pci/hotplug/pciehp_pci.c pciehp_configure_device */
+async function configureSlot(segment: PciSegment, { devfn }: SlotEvent): Promise<void> {
+  const found = await pciScanSlot(segment, devfn >>> 3);
+  if (found === 0) return;
+  for (const pdev of segment.devices) if (pdev.subordinate !== null) await pciScanChildBus(pdev.subordinate);
+  pciAssignUnassignedBusResources(segment);
+  await pciBusAddDevices(segment);
+}
+
+/** @kernel drivers/pci/hotplug/pciehp_pci.c pciehp_unconfigure_device */
+async function unconfigureSlot(segment: PciSegment, { devfn }: SlotEvent): Promise<void> {
+  const gone = segment.devices.filter((pdev) => pdev.devfn >>> 3 === devfn >>> 3 && pdev.disconnected);
+  for (const pdev of gone.reverse()) await pciStopAndRemoveBusDevice(pdev);
+}
