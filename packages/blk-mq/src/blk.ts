@@ -7,11 +7,11 @@ import type { Irqs } from '@nvme-stack/irq/ports';
 import type { Executor, HasKernel, Kernel, Trace } from '@nvme-stack/kernel';
 import type { Workqueues, WorkqueueStruct } from '@nvme-stack/workqueue/ports';
 import { WQ_HIGHPRI, WQ_MEM_RECLAIM } from '@nvme-stack/workqueue/ports';
-import { BioPool } from './bio.js';
+import { type BioImpl, BioPool } from './bio.js';
 import { BlkDone } from './complete-remote.js';
 import { BLK_ERAS, type BlkEra } from './eras.js';
 import type { Disk } from './gendisk.js';
-import { Plug } from './plug.js';
+import { MAX_NESTED, Plug } from './plug.js';
 import type { IoSchedulerType } from './ports.js';
 import { RateLimit } from './rate-limit.js';
 import type { TagSet } from './tag-set.js';
@@ -50,6 +50,8 @@ export class Blk implements HasKernel {
   readonly done: BlkDone[] = [];
   readonly errorLimit: RateLimit;
   readonly eodLimit: RateLimit;
+  /** What the last split left. */
+  splitRest: BioImpl | null = null;
   nextDiskseq = 1;
   readonly minors: boolean[] = [];
   private kblockdWq: WorkqueueStruct | null = null;
@@ -68,7 +70,7 @@ export class Blk implements HasKernel {
     this.errorLimit = new RateLimit(kernel, 'blk_print_req_error');
     this.eodLimit = new RateLimit(kernel, 'bio_check_eod');
     for (let cpu = 0; cpu < kernel.nrCpus; cpu++) this.done.push(new BlkDone(this, cpu));
-    this.plugs.push(new Plug(), new Plug());
+    for (let depth = 0; depth < MAX_NESTED; depth++) this.plugs.push(new Plug());
   }
 
   /** The block layer's own workqueue, made when the first queue is. @kernel block/blk-core.c kblockd_workqueue */

@@ -4,6 +4,7 @@
  */
 import type { DelayedWork } from '@nvme-stack/workqueue/ports';
 import type { HasKernel, Kernel } from '@nvme-stack/kernel';
+import type { CompBatch } from './complete-remote.js';
 import type { FlushQueue } from './flush.js';
 import type { BlkMqHwCtx, BlkMqQueueData } from './ports.js';
 import { HCTX_MAX_TYPES } from './ports.js';
@@ -35,9 +36,10 @@ export class HwCtx implements BlkMqHwCtx, HasKernel {
   readonly dispatch = new RequestList();
   /** A request could not be queued: run again when one of this queue is freed. @kernel BLK_MQ_S_SCHED_RESTART */
   restart = false;
-  /** Driver refused a request lately; goes up to 8 and back. @kernel blk_mq_hw_ctx.dispatch_busy */
   runWork: DelayedWork | null = null;
   flushQueue: FlushQueue | null = null;
+  /** Gathers what a poll completes; made at the first poll. */
+  pollBatch: CompBatch | null = null;
   /** Counts runs, for reports. @kernel blk_mq_hw_ctx.run */
   runs = 0;
   /** The CPU whose turn it is when the queue is run elsewhere. */

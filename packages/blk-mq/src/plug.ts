@@ -38,7 +38,6 @@ function freePlug(blk: Blk): Plug {
   for (let i = MAX_NESTED; i < blk.plugs.length; i++) {
     if (!blk.plugs[i].inUse) return blk.plugs[i];
   }
-  while (blk.plugs.length < MAX_NESTED) blk.plugs.push(new Plug());
   const plug = new Plug();
   blk.plugs.push(plug);
   return plug;

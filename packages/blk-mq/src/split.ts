@@ -3,7 +3,7 @@
  * Kernel counterpart: block/blk-merge.c (bio_split_rw, bio_split_discard, bio_split_write_zeroes).
  */
 import { PAGE_SIZE } from '@nvme-stack/kernel';
-import { BioImpl } from './bio.js';
+import type { BioImpl } from './bio.js';
 import type { Blk } from './blk.js';
 import { roundDown } from './limits.js';
 import type { QueueLimits } from './ports.js';
@@ -55,9 +55,9 @@ function splitRw(blk: Blk, q: Queue, bio: BioImpl): number {
   const { trace } = blk;
   if (!trace.functions) return splitRwAt(blk, q, bio);
   trace.enter('bio_split_rw');
-  trace.exit();
   trace.enter('bio_split_rw_at');
   const bytes = splitRwAt(blk, q, bio);
+  trace.exit();
   trace.exit();
   return bytes;
 }
@@ -167,17 +167,12 @@ function splitWriteZeroes(q: Queue, bio: BioImpl): number {
   return max * SECTOR_SIZE;
 }
 
-/** The two bios a split makes; refilled, never kept. */
-export interface SplitParts {
-  front: BioImpl;
-  rest: BioImpl;
-}
-
 /**
- * Makes two parts of a bio, the first of `bytes` bytes. The whole bio ends when its last part has ended.
+ * Makes two parts of a bio and returns the first, of `bytes` bytes; the other is `blk.splitRest`. The whole bio ends when
+ * its last part has ended.
  * @kernel block/blk-merge.c bio_submit_split, block/bio.c bio_split
  */
-export function splitBio(blk: Blk, bio: BioImpl, bytes: number, parts: SplitParts): void {
+export function splitBio(blk: Blk, bio: BioImpl, bytes: number): BioImpl {
   const whole = bio.parent ?? bio;
   const front = blk.bioPool.take(bio.vcnt);
   const rest = blk.bioPool.take(bio.vcnt);
@@ -193,8 +188,8 @@ export function splitBio(blk: Blk, bio: BioImpl, bytes: number, parts: SplitPart
   }
   const { trace } = blk;
   if (trace.events) trace.event(BLOCK_SPLIT, devNumber(whole.disk), front.sector, rest.sector, 0, rwbs(whole.opf));
-  parts.front = front;
-  parts.rest = rest;
+  blk.splitRest = rest;
+  return front;
 }
 
 function fillPart(part: BioImpl, from: BioImpl, whole: BioImpl, offset: number, length: number): void {

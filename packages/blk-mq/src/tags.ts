@@ -4,7 +4,7 @@
  *
  * Invariant: a set bit is a tag in use; bits beyond the depth are set for ever, so that no search finds them.
  */
-import type { HasKernel, Kernel, WaitList } from '@nvme-stack/kernel';
+import { type Completion, complete, type HasKernel, type Kernel } from '@nvme-stack/kernel';
 import type { BioImpl } from './bio.js';
 import type { RequestImpl } from './request.js';
 
@@ -82,6 +82,18 @@ export function bitmapClear(map: TagBitmap, tag: number, cpu: number): boolean {
   return true;
 }
 
+/** A task that waits for a tag; whoever frees one hands it over. */
+export class TagWaiter {
+  readonly reserved: boolean;
+  readonly granted: Completion;
+  tag = -1;
+
+  constructor(reserved: boolean, granted: Completion) {
+    this.reserved = reserved;
+    this.granted = granted;
+  }
+}
+
 /** The tags of one hardware queue, shared by every request queue of the set. @kernel include/linux/blk-mq.h blk_mq_tags */
 export class Tags implements HasKernel {
   readonly kernel: Kernel;
@@ -97,7 +109,7 @@ export class Tags implements HasKernel {
   waitHead: BioImpl | null = null;
   waitTail: BioImpl | null = null;
   /** Tasks that wait for a tag of a driver-private request. */
-  readonly waitingTasks: WaitList;
+  readonly waitingTasks: TagWaiter[] = [];
   /** Parked bios are being given tags further up the stack. */
   draining = false;
 
@@ -108,7 +120,6 @@ export class Tags implements HasKernel {
     this.nrReserved = nrReserved;
     this.bitmap = new TagBitmap(nrTags - nrReserved, kernel.nrCpus);
     this.reserved = nrReserved === 0 ? null : new TagBitmap(nrReserved, kernel.nrCpus);
-    this.waitingTasks = kernel.ex.waitList();
   }
 }
 
@@ -127,6 +138,21 @@ export function clearTag(tags: Tags, tag: number, cpu: number): void {
       ? bitmapClear(tags.reserved as TagBitmap, tag, cpu)
       : bitmapClear(tags.bitmap, tag - nrReserved, cpu);
   if (!cleared) tags.kernel.ex.bug(`tag ${tag} of ${tags.name} freed twice`);
+}
+
+/** Hands free tags to the tasks that wait, in their order. */
+export function grantTasks(tags: Tags, cpu: number): void {
+  const { waitingTasks } = tags;
+  for (let i = 0; i < waitingTasks.length; ) {
+    const waiter = waitingTasks[i];
+    waiter.tag = getTag(tags, cpu, waiter.reserved);
+    if (waiter.tag < 0) {
+      i++;
+      continue;
+    }
+    waitingTasks.splice(i, 1);
+    complete(waiter.granted);
+  }
 }
 
 /** Whether a tag is in use. */

@@ -22,7 +22,7 @@ import { type DeviceImpl, descendants, deviceInitialize, getDevice, putDevice } 
 import { devmAddAction } from './devres.js';
 import { driverFind, driverRegister, driverUnregister } from './driver.js';
 import { closeFile, ioctlFile, type OpenFileImpl, openFile } from './files.js';
-import { KobjectImpl, kobjectAdd, kobjectCreateAndAdd, kobjectPut, kobjectRemove } from './kobject.js';
+import { type KobjectImpl, kobjectCreateAndAdd, kobjectPut } from './kobject.js';
 import type { Device, DeviceCore, Kobject, OpenFile } from './ports.js';
 import { deviceShutdown, dpmResume, dpmSuspend } from './power.js';
 import { deviceReleaseDriver } from './release-driver.js';
@@ -57,15 +57,6 @@ function createState(deps: DeviceCoreDeps): DeviceCoreState {
   core.kernel.procfs.register('/proc/devices', () => showDevices(core.tables));
   createTop(core);
   return core;
-}
-
-/** A kobject of its own; one that is not `live` is not counted among the objects that must be gone after rmmod. */
-function createKobject(core: DeviceCoreState, name: string, parent: Kobject | null, live: boolean): KobjectImpl {
-  const above = parent === null ? null : kob(parent);
-  if (live) return kobjectCreateAndAdd(core, name, above);
-  const kobj = new KobjectImpl(core, name, above, null);
-  kobjectAdd(kobj);
-  return kobj;
 }
 
 type Part<K extends keyof DeviceCore> = Pick<DeviceCore, K>;
@@ -108,15 +99,10 @@ function kobjects(
   | 'sysfs' | 'kobjectCreate' | 'kobjectDel' | 'sysfsCreateFile' | 'sysfsRemoveFile' | 'sysfsCreateGroup'
   | 'sysfsRemoveGroup' | 'sysfsCreateLink' | 'sysfsRemoveLink' | 'kobjectUevent' | 'deviceUevent' | 'subscribeUevents'
 > {
-  const uncounted = new Set<KobjectImpl>();
   return {
     sysfs: createSysfs(core),
-    kobjectCreate: (name, parent, live = true) => {
-      const kobj = createKobject(core, name, parent, live);
-      if (!live) uncounted.add(kobj);
-      return kobj;
-    },
-    kobjectDel: (kobj) => (uncounted.delete(kob(kobj)) ? kobjectRemove(kob(kobj)) : kobjectPut(kob(kobj))),
+    kobjectCreate: (name, parent, live) => kobjectCreateAndAdd(core, name, parent === null ? null : kob(parent), live),
+    kobjectDel: (kobj) => kobjectPut(kob(kobj)),
     sysfsCreateFile: (kobj, attribute) => createFile(kob(kobj), attribute),
     sysfsRemoveFile: (kobj, attribute) => removeFile(kob(kobj), attribute),
     sysfsCreateGroup: (kobj, group) => createGroup(kob(kobj), group),

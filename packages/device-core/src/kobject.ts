@@ -19,6 +19,8 @@ export class KobjectImpl implements Kobject, HasKernel {
   parent: KobjectImpl | null;
   /** Its directory; null before it is added. */
   node: SysfsNode | null = null;
+  /** Among the live objects that must be gone after rmmod. */
+  counted = false;
   addUeventSent = false;
   removeUeventSent = false;
 
@@ -71,11 +73,17 @@ export function kobjectRemove(kobj: KobjectImpl): void {
   removeNode(kobj.node);
 }
 
-/** A directory that is counted among the live objects. @kernel lib/kobject.c kobject_create_and_add */
-export function kobjectCreateAndAdd(core: DeviceCoreState, name: string, parent: KobjectImpl | null): KobjectImpl {
+/** A directory of its own, by default counted among the live objects. @kernel lib/kobject.c kobject_create_and_add */
+export function kobjectCreateAndAdd(
+  core: DeviceCoreState,
+  name: string,
+  parent: KobjectImpl | null,
+  counted = true,
+): KobjectImpl {
   const kobj = new KobjectImpl(core, name, parent, null);
   kobjectAdd(kobj);
-  core.kernel.live.add('kobjects', name);
+  kobj.counted = counted;
+  if (counted) core.kernel.live.add('kobjects', name);
   return kobj;
 }
 
@@ -83,5 +91,5 @@ export function kobjectCreateAndAdd(core: DeviceCoreState, name: string, parent:
 export function kobjectPut(kobj: KobjectImpl): void {
   if (kobj.node === null || kobj.node.removed) return;
   kobjectRemove(kobj);
-  kobj.core.kernel.live.remove('kobjects', kobj.name);
+  if (kobj.counted) kobj.core.kernel.live.remove('kobjects', kobj.name);
 }

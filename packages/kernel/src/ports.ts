@@ -129,6 +129,8 @@ export interface FrontDoor {
   call<T>(name: string, main: () => Promise<T>, cpu?: number): Promise<T>;
   /** Pumps until the item counter reaches `items`, then lets the host continue. */
   runUntilItems(items: number): Promise<void>;
+  /** Pumps until the next event lies after `timeNs`, even while calls are outstanding. */
+  runUntilTime(timeNs: number): Promise<void>;
   /** Runs exactly one ready item (advancing time when none is ready); false when nothing can happen. */
   step(): Promise<boolean>;
   /** Pumps until nothing is ready and the next event is more than `horizonNs` away. */

@@ -1,1 +1,60 @@
-export {};
+/**
+ * The front door in Node: namespaces may be raw disk images.
+ *
+ * @packageDocumentation
+ */
+import { statSync } from 'node:fs';
+import { FileBlockStore } from '@nvme-stack/nvme-controller/node';
+import type { MachineDescription, MachineNamespace } from './description.js';
+import { createMachine as createMachineAnywhere } from './machine.js';
+import type { Machine, MachineOptions } from './ports.js';
+
+/** As the other entry point's, but a namespace with `file` is that raw image, read-only if it says so. Throws one sentence when the image cannot be used. */
+export async function createMachine(description: MachineDescription = {}, options: MachineOptions = {}): Promise<Machine> {
+  const stores: FileBlockStore[] = [];
+  const own = options.parts?.blockStore;
+  const machine = await createMachineAnywhere(withSizes(description), {
+    ...options,
+    parts: {
+      ...options.parts,
+      blockStore: (request) => {
+        const store = own?.(request) ?? null;
+        if (store !== null || request.file === null) return store;
+        const file = new FileBlockStore(request.file, { readOnly: request.readOnly });
+        stores.push(file);
+        return file;
+      },
+    },
+  });
+  const { close } = machine;
+  const closeAll = (): void => {
+    close();
+    for (const store of stores.splice(0)) store.close();
+  };
+  return Object.defineProperties(machine, {
+    close: { value: closeAll },
+    [Symbol.asyncDispose]: { value: async () => closeAll() },
+  });
+}
+
+function withSizes(description: MachineDescription): MachineDescription {
+  if (description.nvme === undefined) return description;
+  return {
+    ...description,
+    nvme: description.nvme.map((nvme) => ({ ...nvme, namespaces: (nvme.namespaces ?? []).map(withSize) })),
+  };
+}
+
+function withSize(namespace: MachineNamespace): MachineNamespace {
+  const { file, sizeBytes, sizeMiB } = namespace;
+  if (file === undefined || sizeBytes !== undefined || sizeMiB !== undefined) return namespace;
+  const block = namespace.logicalBlockSize ?? 512;
+  let size: number;
+  try {
+    size = statSync(file).size;
+  } catch {
+    throw new RangeError(`namespace file is ${JSON.stringify(file)}; allowed: the path of a readable raw image`);
+  }
+  if (size < block) throw new RangeError(`namespace file ${JSON.stringify(file)} has ${size} bytes; allowed: at least one block of ${block}`);
+  return { ...namespace, sizeBytes: Math.floor(size / block) * block };
+}

@@ -1,1 +1,205 @@
-export {};
+/**
+ * The front door's types: a machine, its disks, its parts, its journal.
+ */
+import type { Bio, BlkMq, BlkStatus, Partition } from '@nvme-stack/blk-mq/ports';
+import type { DeviceCore, Uevent } from '@nvme-stack/device-core/ports';
+import type { Irqs } from '@nvme-stack/irq/ports';
+import type { Kernel, KernelInstance, KernelOptions, Leak, TraceEntry, TraceLevel } from '@nvme-stack/kernel';
+import type { ModuleDefinition, Modules } from '@nvme-stack/modules/ports';
+import type { NvmeControllerDeps, NvmeControllerDescription } from '@nvme-stack/nvme-controller';
+import type { BlockStore, FaultPlan } from '@nvme-stack/nvme-controller/ports';
+import type { NvmeCore } from '@nvme-stack/nvme-core/ports';
+import type { NvmePciDriver, NvmePciDriverDeps, NvmeQueueInfo } from '@nvme-stack/nvme-pci-driver/ports';
+import type { PciBus, PciDev } from '@nvme-stack/pci-bus/ports';
+import type { PciFunction } from '@nvme-stack/pci-function';
+import type { PlatformSim, PlatformSimDeps } from '@nvme-stack/platform-sim/ports';
+import type { Workqueues } from '@nvme-stack/workqueue/ports';
+import type { MachineDescription, MachineNvme, ResolvedMachine } from './description.js';
+
+/** Every subsystem of a machine, for those who look inside. */
+export interface Subsystems {
+  readonly kernel: Kernel;
+  readonly workqueues: Workqueues;
+  readonly irqs: Irqs;
+  readonly deviceCore: DeviceCore;
+  readonly modules: Modules;
+  readonly pciBus: PciBus;
+  readonly blkMq: BlkMq;
+  readonly nvmeCore: NvmeCore;
+  readonly nvmePciDriver: NvmePciDriver;
+  readonly platform: PlatformSim;
+}
+
+/** What the factory of each subsystem is given. */
+export interface MachineParts {
+  /** Executor, memory, trace: the whole floor. */
+  readonly kernel?: (options: KernelOptions) => KernelInstance;
+  readonly workqueue?: (deps: { readonly kernel: Kernel }) => Workqueues;
+  readonly irq?: (deps: { readonly kernel: Kernel }) => Irqs;
+  readonly deviceCore?: (deps: { readonly kernel: Kernel; readonly workqueues: Workqueues }) => DeviceCore;
+  readonly modules?: (deps: {
+    readonly kernel: Kernel;
+    readonly deviceCore: DeviceCore;
+    readonly workqueues: Workqueues;
+  }) => Modules;
+  readonly pciBus?: (deps: {
+    readonly kernel: Kernel;
+    readonly deviceCore: DeviceCore;
+    readonly irqs: Irqs;
+    readonly workqueues: Workqueues;
+  }) => PciBus;
+  readonly blkMq?: (deps: {
+    readonly kernel: Kernel;
+    readonly deviceCore: DeviceCore;
+    readonly workqueues: Workqueues;
+    readonly irqs: Irqs;
+  }) => BlkMq;
+  readonly nvmeCore?: (deps: {
+    readonly kernel: Kernel;
+    readonly blkMq: BlkMq;
+    readonly deviceCore: DeviceCore;
+    readonly workqueues: Workqueues;
+  }) => NvmeCore;
+  readonly nvmePciDriver?: (deps: NvmePciDriverDeps) => NvmePciDriver;
+  readonly platform?: (deps: PlatformSimDeps) => PlatformSim;
+  /** The hardware in a slot; any `PciFunction` will do. */
+  readonly controller?: (description: NvmeControllerDescription, deps: NvmeControllerDeps) => PciFunction;
+  /** The medium of a namespace; null: the machine's own memory. */
+  readonly blockStore?: (namespace: StoreRequest) => BlockStore | null;
+}
+
+/** The namespace a store is asked for. */
+export interface StoreRequest {
+  /** Index of the controller in the description. */
+  readonly controller: number;
+  readonly nsid: number;
+  readonly sizeBytes: number;
+  readonly readOnly: boolean;
+  /** Path of its image, when the description names one. */
+  readonly file: string | null;
+}
+
+/** What comes beside the description. */
+export interface MachineOptions {
+  readonly parts?: MachineParts;
+  /** Scripted misbehaviour of each controller, by its index in the description. */
+  readonly faultPlans?: readonly (FaultPlan | undefined)[];
+}
+
+/** A buffer of scattered pages in the machine's RAM. */
+export interface IoBuffer {
+  readonly sizeBytes: number;
+  /** Physical address of each page. */
+  readonly pages: readonly number[];
+  /** Copies in and out; offsets and lengths in bytes. */
+  write(offsetBytes: number, bytes: Uint8Array): void;
+  read(offsetBytes: number, lengthBytes: number): Uint8Array;
+  free(): void;
+}
+
+/** A disk or partition by its name. Offsets and lengths are in bytes and multiples of the logical block. */
+export interface Disk {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly partitions: readonly Partition[];
+  /** Rejects with KernelError: EINVAL (range), EIO and the block layer's other errors, ENODEV (gone). */
+  read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
+  write(offsetBytes: number, bytes: Uint8Array): Promise<void>;
+  flush(): Promise<void>;
+  discard(offsetBytes: number, lengthBytes: number): Promise<void>;
+  writeZeroes(offsetBytes: number, lengthBytes: number): Promise<void>;
+}
+
+/** A PCI device as the bench sees it: the hardware, and the hand that pulls it out. */
+export interface MachineDevice {
+  readonly pdev: PciDev | null;
+  /** The hardware; a `NvmeController` unless `parts.controller` made it. */
+  readonly function: PciFunction;
+  /** Surprise removal. */
+  unplug(): Promise<void>;
+}
+
+/** One call at the front door. */
+export interface JournalCall {
+  /** The moment: items run before it. */
+  readonly items: number;
+  readonly timeNs: number;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+
+/** Everything a run is made of: replaying it gives the same run. */
+export interface Journal {
+  readonly description: MachineDescription;
+  readonly calls: readonly JournalCall[];
+}
+
+/** The trace as the front door shows it. */
+export interface MachineTrace {
+  readonly level: TraceLevel;
+  readonly entries: readonly TraceEntry[];
+  /** Rolling hash of all but function events. */
+  hash(): string;
+  subscribe(listener: (entry: TraceEntry) => void): () => void;
+}
+
+/** A machine that has booted. Calls may be awaited one by one or run at the same time. */
+export interface Machine {
+  readonly description: ResolvedMachine;
+  readonly subsystems: Subsystems;
+  /** Virtual nanoseconds since power-on. */
+  readonly nowNs: number;
+  readonly trace: MachineTrace;
+
+  /** Loads a module and what it depends on; parameters under Linux's names. Rejects with KernelError. */
+  modprobe(name: string, params?: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Loads a module of one's own. */
+  insmod(definition: ModuleDefinition, params?: Readonly<Record<string, unknown>>): Promise<void>;
+  rmmod(name: string): Promise<void>;
+
+  /** A disk or partition; throws ENODEV when there is none of that name. */
+  disk(name: string): Disk;
+  allocBuffer(sizeBytes: number): IoBuffer;
+  allocBio(maxVecs: number): Bio;
+  /** Submits a bio in a task of its own and waits for its end; for the hot path use `task` and `subsystems.blkMq`. */
+  submitBio(bio: Bio): Promise<BlkStatus>;
+  ioctl(path: string, command: number, argument: unknown): Promise<number>;
+  /** Runs `main` as a kernel task; it may await only kernel primitives. Not in the journal. */
+  task<T>(name: string, main: (subsystems: Subsystems) => Promise<T>, cpu?: number): Promise<T>;
+
+  /** Log lines with their time stamps. */
+  dmesg(): string[];
+  readonly sysfs: {
+    read(path: string): string;
+    write(path: string, text: string): Promise<void>;
+    list(path: string): string[];
+    readlink(path: string): string;
+    exists(path: string): boolean;
+  };
+  readonly procfs: { read(path: string): string; list(): string[] };
+  readonly uevents: readonly Uevent[];
+  /** Queues of a controller by its name (`nvme0`). */
+  queues(controller: string): readonly NvmeQueueInfo[];
+
+  /** By address (`0000:00:03.0`); throws ENODEV. */
+  device(bdf: string): MachineDevice;
+  /** Puts another controller into a slot of the running machine. */
+  plug(controller: MachineNvme): Promise<MachineDevice>;
+  suspend(): Promise<void>;
+  resume(): Promise<void>;
+  shutdown(): Promise<void>;
+
+  /** Lets `ns` of virtual time pass. */
+  run(ns: number): Promise<void>;
+  /** Runs one item; false when nothing can happen. */
+  step(): Promise<boolean>;
+  /** Runs until nothing is ready and nothing falls due within a second. */
+  settle(): Promise<void>;
+  /** What is left of what modules made; empty after `rmmod`. */
+  leaks(): Leak[];
+  journal(): Journal;
+  /** Refuses later calls and rejects outstanding ones. */
+  close(): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}

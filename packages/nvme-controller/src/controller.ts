@@ -162,7 +162,7 @@ class NvmeDevice implements NvmeController {
     const { registers } = state;
     registers.cc = 0;
     registers.csts = 0;
-    if (kind === 'power-on') {
+    if (kind !== 'flr') {
       registers.aqa = 0;
       registers.asqLo = 0;
       registers.asqHi = 0;

@@ -90,6 +90,13 @@ describe('mapPrp', () => {
       expect(map(memory, prp1, prp2, length).status).toBe(0x4013);
     });
   }
+  it('takes the last slot of a list page as an entry when the transfer ends there', () => {
+    const memory = new Memory();
+    memory.put64(0x40ff0, 0x50000);
+    memory.put64(0x40ff8, 0x60000);
+    const expected = [0x10000, 0x50000, 0x60000].map((address) => [address, 4096]);
+    expect(map(memory, 0x10000, 0x40ff0, 12288)).toEqual({ status: 0, segments: expected });
+  });
   it('refuses a chain pointer with an offset', () => {
     const memory = new Memory();
     memory.put64(0x40ff8, 0x50008);

@@ -2,13 +2,12 @@
  * Buffers of synchronous commands: whole, physically contiguous pages, so that a mapping covers nobody else's data.
  * Kernel counterpart: the kmalloc'ed buffers of drivers/nvme/host/core.c.
  */
-import { type HasKernel, KernelError, NO_PAGE, PAGE_SIZE } from '@nvme-stack/kernel';
+import { type HasKernel, PAGE_SIZE } from '@nvme-stack/kernel';
 import type { NvmeSyncBuffer } from './ports.js';
 
-/** Zeroed; throws ENOMEM. Task context. @kernel include/linux/slab.h kzalloc */
+/** Zeroed; `physAddr` is NO_PAGE when memory is short. Any context. @kernel include/linux/slab.h kzalloc */
 export function allocBuffer(self: HasKernel, lengthBytes: number): NvmeSyncBuffer {
   const physAddr = self.kernel.memory.allocPages(pagesOf(lengthBytes), 'nvme-core');
-  if (physAddr === NO_PAGE) throw new KernelError('ENOMEM', `a buffer of ${lengthBytes} bytes`);
   return { physAddr, lengthBytes };
 }
 

@@ -3,7 +3,7 @@
  * Kernel counterpart: drivers/nvme/host/core.c __nvme_submit_sync_cmd, nvme_submit_sync_cmd, nvme_features.
  */
 import { REQ_OP_DRV_IN, REQ_OP_DRV_OUT, type Request, type RequestQueue } from '@nvme-stack/blk-mq/ports';
-import { Errno, traced } from '@nvme-stack/kernel';
+import { Errno, KernelError, NO_PAGE, traced } from '@nvme-stack/kernel';
 import { NvmeAdminOpcode, NvmeFeatures, NvmeGetLogPageCommand, NvmeIdentify } from '@nvme-stack/nvme-protocol';
 import { allocBuffer, bufferBytes, freeBuffer } from './buffer.js';
 import type { CoreState } from './core.js';
@@ -35,12 +35,18 @@ export async function nvmeExecuteRq(core: CoreState, rq: Request, atHead: boolea
   return nr.status !== 0 ? nr.status : blkStatusToErrno(status);
 }
 
-/** Task context; throws when no request can be had. @kernel drivers/nvme/host/core.c __nvme_submit_sync_cmd */
+/** Task context. @kernel drivers/nvme/host/core.c __nvme_submit_sync_cmd */
 export const nvmeSubmitSyncCmdInner = traced(
   '__nvme_submit_sync_cmd',
   async (core: CoreState, q: RequestQueue, cmd: Uint32Array, buffer: NvmeSyncBuffer | null): Promise<NvmeSyncResult> => {
     const { blkMq } = core;
-    const rq = await blkMq.blkMqAllocRequest(q, nvmeReqOp(cmd[0] & 0xff), {});
+    let rq: Request;
+    try {
+      rq = await blkMq.blkMqAllocRequest(q, nvmeReqOp(cmd[0] & 0xff), {});
+    } catch (error) {
+      if (!KernelError.is(error)) throw error;
+      return { status: error.errno, result: 0 };
+    }
     try {
       nvmeInitRequest(core, rq, cmd);
       if (buffer !== null && buffer.lengthBytes > 0) blkMq.blkRqMapKern(rq, buffer.physAddr, buffer.lengthBytes);
@@ -68,6 +74,7 @@ export function adminQueue(ctrl: Ctrl): RequestQueue {
 /** An admin command that returns `lengthBytes` of data; the buffer lives as long as the command. */
 export async function adminRead(ctrl: Ctrl, cmd: Uint32Array, lengthBytes: number): Promise<NvmeDataResult> {
   const buffer = allocBuffer(ctrl, lengthBytes);
+  if (buffer.physAddr === NO_PAGE) return { status: -Errno.ENOMEM, result: 0, data: new Uint8Array(lengthBytes) };
   try {
     const outcome = await nvmeSubmitSyncCmdInner(ctrl.core, adminQueue(ctrl), cmd, buffer);
     return { ...outcome, data: bufferBytes(ctrl, buffer).slice() };
@@ -81,6 +88,7 @@ export async function adminWrite(ctrl: Ctrl, cmd: Uint32Array, data: Uint8Array 
   const { core } = ctrl;
   if (data === null) return await nvmeSubmitSyncCmdInner(core, adminQueue(ctrl), cmd, null);
   const buffer = allocBuffer(ctrl, data.length);
+  if (buffer.physAddr === NO_PAGE) return { status: -Errno.ENOMEM, result: 0 };
   try {
     bufferBytes(ctrl, buffer).set(data);
     return await nvmeSubmitSyncCmdInner(core, adminQueue(ctrl), cmd, buffer);

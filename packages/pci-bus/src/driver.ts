@@ -46,8 +46,7 @@ function forget(subsystem: PciSubsystem, record: PciDriverRecord): void {
 /** @kernel drivers/pci/pci-driver.c pci_device_probe */
 export const pciDeviceProbe = traced('pci_device_probe', async (dev: Device): Promise<void> => {
   const pdev = dev.container as PciDevice;
-  const record = dev.driver?.container;
-  if (!(record instanceof PciDriverRecord)) pdev.kernel.ex.bug(`pci_device_probe of ${pdev.name} without a PCI driver`);
+  const record = driverOf(pdev, dev);
   assignIrq(pdev);
   try {
     const id = pciMatchDevice(record, pdev);
@@ -59,6 +58,12 @@ export const pciDeviceProbe = traced('pci_device_probe', async (dev: Device): Pr
   }
   for (const group of record.driver.devGroups ?? []) pdev.subsystem.core.sysfsCreateGroup(dev.kobj, group);
 });
+
+function driverOf(pdev: PciDevice, dev: Device): PciDriverRecord {
+  const record = dev.driver?.container;
+  if (record instanceof PciDriverRecord) return record;
+  return pdev.kernel.ex.bug(`pci_device_probe of ${pdev.name} without a PCI driver`);
+}
 
 /** Calls the driver on a CPU of the function's node, when it has one. @kernel drivers/pci/pci-driver.c pci_call_probe */
 async function pciCallProbe(pdev: PciDevice, record: PciDriverRecord, id: PciDeviceId): Promise<void> {

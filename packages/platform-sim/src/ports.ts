@@ -1,1 +1,77 @@
-export {};
+/**
+ * What platform-sim offers and needs: a motherboard with slots, and the functions that stand in them.
+ * Types and constants only. Counterparts: the hardware below arch/x86/ and drivers/pci/.
+ */
+import type { Irqs } from '@nvme-stack/irq/ports';
+import type { Kernel } from '@nvme-stack/kernel';
+import type { PciHostBridge } from '@nvme-stack/pci-bus/ports';
+import type { PciFunction } from '@nvme-stack/pci-function';
+
+/** Where a function stands: on the root bus, or behind a root port. */
+export interface SlotAddress {
+  /** Slot on the root bus, 0..31; of the root port when `behindPort` is true. */
+  readonly slot: number;
+  /** Function number on the root bus, 0..7; default 0. */
+  readonly fn?: number;
+  /** In the card slot of the root port at `slot`. */
+  readonly behindPort?: boolean;
+}
+
+/** A function and its place. */
+export interface SlotDescription extends SlotAddress {
+  readonly function: PciFunction;
+}
+
+/** A PCI Express root port with a hot-plug slot behind it. */
+export interface RootPortDescription {
+  readonly slot: number;
+  /** Number printed on the slot; default: `slot`. */
+  readonly physicalSlot?: number;
+}
+
+/** What a motherboard is made of. */
+export interface PlatformSimDeps {
+  readonly kernel: Kernel;
+  readonly irqs: Irqs;
+  readonly slots: readonly SlotDescription[];
+  /** Default: none. */
+  readonly rootPorts?: readonly RootPortDescription[];
+  /** The chipset's own functions (host bridge, display, ISA bridge, SATA, SMBus); default `q35`. */
+  readonly chipset?: 'q35' | 'none';
+  /** NUMA node of the root complex, -1 (default): not known. */
+  readonly numaNode?: number;
+  /** False: the platform has no MSI. Default true. */
+  readonly msi?: boolean;
+  /** Devices see a copy of memory that only `publish`, `acquire` and mapping move. Default false. */
+  readonly weakMemory?: boolean;
+}
+
+/** A device access that no live mapping allowed. */
+export interface DmaFault {
+  readonly timeNs: number;
+  readonly requesterId: number;
+  readonly busAddr: number;
+  readonly lengthBytes: number;
+  readonly isWrite: boolean;
+}
+
+/** The motherboard. */
+export interface PlatformSim {
+  readonly hostBridge: PciHostBridge;
+  /** Device accesses outside live mappings, oldest first; at most 1024 are kept. */
+  readonly dmaFaults: readonly DmaFault[];
+  /** All faulting accesses, kept or not. */
+  readonly dmaFaultCount: number;
+  /** Device accesses to addresses that are not RAM. */
+  readonly dmaAborts: number;
+  /** Messages that no interrupt stood behind. */
+  readonly spuriousMessages: number;
+  /** Bytes of pages mapped for a requester at present, for leak reports. */
+  mappedPages(requesterId: number): number;
+  /** The function in a place; null: empty. */
+  functionAt(address: SlotAddress): PciFunction | null;
+  /** Puts a function into an empty place; the kernel is told. Throws RangeError when the place is taken. Any context. */
+  plug(address: SlotAddress, fn: PciFunction): void;
+  /** Takes it out without a word to its driver: from now on it reads all ones. Any context. */
+  unplug(address: SlotAddress): void;
+}

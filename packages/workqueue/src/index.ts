@@ -1,1 +1,8 @@
-export {};
+/**
+ * Workqueues: worker pools, deferred and delayed work, asynchronous function calls.
+ *
+ * @packageDocumentation
+ */
+export * from './ports.js';
+export { WQ_DFL_ACTIVE, WQ_MAX_ACTIVE, type WorkqueueOptions } from './system.js';
+export { createWorkqueues, type WorkqueueDeps } from './workqueues.js';

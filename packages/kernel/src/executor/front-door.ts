@@ -12,6 +12,7 @@ import type { Pump } from './pump.js';
 const SLICE_ITEMS = 16384;
 
 const RESOLVED = Promise.resolve();
+const NEVER = Number.POSITIVE_INFINITY;
 
 interface Call {
   readonly name: string;
@@ -24,6 +25,8 @@ interface Goal {
   readonly items: number;
   /** Ends when the next event is further away than this. */
   readonly horizonNs: number;
+  /** Ends before the first event after this time, even while calls are outstanding. */
+  readonly timeNs: number;
   readonly done: (reached: boolean) => void;
 }
 
@@ -93,18 +96,22 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   }
 
   runUntilItems(items: number): Promise<void> {
-    return this.pursue({ items, horizonNs: Number.POSITIVE_INFINITY }).then(() => {});
+    return this.pursue({ items }).then(() => {});
+  }
+
+  runUntilTime(timeNs: number): Promise<void> {
+    return this.pursue({ timeNs }).then(() => {});
   }
 
   step(): Promise<boolean> {
-    return this.pursue({ items: this.ex.items + 1, horizonNs: Number.POSITIVE_INFINITY });
+    return this.pursue({ items: this.ex.items + 1 });
   }
 
   settle(horizonNs: number): Promise<void> {
-    return this.pursue({ items: Number.POSITIVE_INFINITY, horizonNs }).then(() => {});
+    return this.pursue({ horizonNs }).then(() => {});
   }
 
-  private pursue(goal: { items: number; horizonNs: number }): Promise<boolean> {
+  private pursue(goal: Partial<Omit<Goal, 'done'>>): Promise<boolean> {
     return new Promise<boolean>((resolve, reject) => {
       const refusal =
         this.refusal() ?? (this.goal === null ? null : new Error('another run, step or settle is outstanding'));
@@ -112,7 +119,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
         reject(refusal);
         return;
       }
-      this.goal = { ...goal, done: resolve };
+      this.goal = { items: NEVER, horizonNs: NEVER, timeNs: NEVER, ...goal, done: resolve };
       this.kick();
     });
   }
@@ -166,7 +173,9 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   }
 
   mayAdvance(timeNs: number): boolean {
-    if (this.outstanding.size > 0 || this.goal === null) return true;
+    if (this.goal === null) return true;
+    if (timeNs > this.goal.timeNs) return false;
+    if (this.outstanding.size > 0) return true;
     return timeNs - this.ex.now() <= this.goal.horizonNs;
   }
 
@@ -196,7 +205,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     const next = this.ex.nextTimeNs();
     if (next === Number.POSITIVE_INFINITY || !this.mayAdvance(next)) {
       this.reachGoal(false);
-      if (this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
+      if (next === Number.POSITIVE_INFINITY && this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
       return;
     }
     this.waitsForHost = true;

@@ -138,9 +138,7 @@ export function memoryBars(fn: PciFunction): FoundBar[] {
 }
 
 /** Where a function's MSI-X table lies, or null if it has none. */
-export function findMsix(
-  fn: PciFunction,
-): {
+export function findMsix(fn: PciFunction): {
   capability: number;
   vectors: number;
   tableBar: number;

@@ -1,0 +1,145 @@
+/**
+ * What /proc/diskstats counts: I/Os, merges, sectors, times, and what is in flight.
+ * Kernel counterpart: block/blk-mq.c (blk_account_io_start, blk_account_io_done), include/linux/part_stat.h.
+ */
+import type { BioImpl } from './bio.js';
+import type { Blk } from './blk.js';
+import type { Disk } from './gendisk.js';
+import type { PartitionImpl } from './partitions/partition.js';
+import {
+  type DiskStats,
+  REQ_OP_DISCARD,
+  REQ_OP_FLUSH,
+  REQ_OP_MASK,
+  RQF_FLUSH_SEQ,
+  RQF_IO_STAT,
+  SECTOR_SIZE,
+} from './ports.js';
+import { isPassthrough, RQF_STATED, type RequestImpl } from './request.js';
+
+/** @kernel include/linux/blk_types.h stat_group */
+export const STAT_READ = 0;
+export const STAT_WRITE = 1;
+export const STAT_DISCARD = 2;
+export const STAT_FLUSH = 3;
+
+/** Counters of a disk or a partition. @kernel include/linux/part_stat.h disk_stats */
+export class Stats implements DiskStats {
+  readonly ios = new Float64Array(4);
+  readonly merges = new Float64Array(4);
+  readonly sectors = new Float64Array(4);
+  readonly ticksNs = new Float64Array(4);
+  /** In flight: reads, writes. */
+  readonly inFlight = new Float64Array(2);
+  /** Time with something in flight: until `busySinceNs`, and when the present spell began. */
+  readonly busy = new Float64Array(2);
+}
+
+const BUSY_NS = 0;
+const BUSY_SINCE = 1;
+
+/** Time with something in flight, until now. @kernel include/linux/part_stat.h io_ticks */
+export function busyNs(stats: Stats, nowNs: number): number {
+  const since = stats.inFlight[0] + stats.inFlight[1] > 0 ? nowNs - stats.busy[BUSY_SINCE] : 0;
+  return stats.busy[BUSY_NS] + since;
+}
+
+/** @kernel include/linux/blk_types.h op_stat_group */
+export function statGroup(opf: number): number {
+  const op = opf & REQ_OP_MASK;
+  if (op === REQ_OP_DISCARD) return STAT_DISCARD;
+  return op & 1;
+}
+
+function enter(stats: Stats, write: number, nowNs: number): void {
+  const { inFlight } = stats;
+  if (inFlight[0] + inFlight[1] === 0) stats.busy[BUSY_SINCE] = nowNs;
+  inFlight[write]++;
+}
+
+function leave(stats: Stats, write: number, nowNs: number): void {
+  const { inFlight } = stats;
+  inFlight[write]--;
+  if (inFlight[0] + inFlight[1] === 0) stats.busy[BUSY_NS] += nowNs - stats.busy[BUSY_SINCE];
+}
+
+/** @kernel block/blk-mq.c blk_account_io_start */
+export function accountIoStart(rq: RequestImpl): void {
+  if ((rq.rqFlags & RQF_IO_STAT) === 0) return;
+  const { disk } = rq.q;
+  if (disk === null || isPassthrough(rq)) return;
+  rq.rqFlags |= RQF_STATED;
+  rq.statSectors = rq.dataLengthBytes / SECTOR_SIZE;
+  const write = rq.cmdFlags & 1;
+  enter(disk.stats, write, rq.startTimeNs);
+  if (disk.partitions.length > 0) {
+    const part = partitionOf(disk, rq.sector);
+    if (part !== null) enter(part.stats, write, rq.startTimeNs);
+  }
+}
+
+function partitionOf(disk: Disk, sector: number): PartitionImpl | null {
+  for (const part of disk.partitions) {
+    if (sector >= part.startSector && sector < part.startSector + part.sectors) return part;
+  }
+  return null;
+}
+
+/** Sectors of a request that ended well, wholly or in part. @kernel block/blk-mq.c blk_account_io_completion */
+export function accountIoCompletion(blk: Blk, rq: RequestImpl, bytes: number): void {
+  if ((rq.rqFlags & RQF_STATED) === 0) return;
+  const { trace } = blk;
+  if (trace.functions) {
+    trace.enter('blk_account_io_completion');
+    trace.exit();
+  }
+  const disk = rq.q.disk as Disk;
+  const group = statGroup(rq.cmdFlags);
+  disk.stats.sectors[group] += bytes / SECTOR_SIZE;
+  if (disk.partitions.length > 0) {
+    const part = partitionOf(disk, rq.sector);
+    if (part !== null) part.stats.sectors[group] += bytes / SECTOR_SIZE;
+  }
+}
+
+/** @kernel block/blk-mq.c blk_account_io_done */
+export function accountIoDone(rq: RequestImpl, nowNs: number): void {
+  // A step of a flush sequence is not the end of its request.
+  if ((rq.rqFlags & RQF_STATED) === 0 || (rq.rqFlags & RQF_FLUSH_SEQ) !== 0) return;
+  const disk = rq.q.disk as Disk;
+  done(disk.stats, rq, nowNs);
+  if (disk.partitions.length > 0) {
+    const part = partitionOf(disk, rq.sector);
+    if (part !== null) done(part.stats, rq, nowNs);
+  }
+}
+
+function done(stats: Stats, rq: RequestImpl, nowNs: number): void {
+  leave(stats, rq.cmdFlags & 1, nowNs);
+  const group = statGroup(rq.cmdFlags);
+  stats.ios[group]++;
+  stats.ticksNs[group] += nowNs - rq.startTimeNs;
+}
+
+/** A flush the device was sent. @kernel block/blk-flush.c blk_account_io_flush */
+export function accountFlush(disk: Disk | null, ns: number): void {
+  if (disk === null) return;
+  disk.stats.ios[STAT_FLUSH]++;
+  disk.stats.ticksNs[STAT_FLUSH] += ns;
+}
+
+/** @kernel block/blk-merge.c blk_account_io_merge_bio */
+export function accountMerge(rq: RequestImpl, bio: BioImpl): void {
+  if ((rq.rqFlags & RQF_STATED) === 0) return;
+  const disk = rq.q.disk as Disk;
+  const group = statGroup(rq.cmdFlags);
+  disk.stats.merges[group]++;
+  const part = disk.partitions.length > 0 ? partitionOf(disk, bio.sector) : null;
+  if (part !== null) part.stats.merges[group]++;
+}
+
+/** The kind of a request for latency statistics: 0 read, 1 write, 2 other. */
+export function latencyKind(cmdFlags: number): number {
+  const op = cmdFlags & REQ_OP_MASK;
+  return op < REQ_OP_FLUSH ? op : 2;
+}

@@ -1,0 +1,98 @@
+/**
+ * Completion on the CPU that submitted: an interrupt between CPUs, then a softirq.
+ * Kernel counterpart: block/blk-mq.c (blk_mq_complete_request_remote, blk_done_softirq).
+ */
+import type { Item } from '@nvme-stack/kernel';
+import type { Blk } from './blk.js';
+import { type IoCompBatch, MQ_RQ_COMPLETE, REQ_POLLED, type Request } from './ports.js';
+import { RequestList, type RequestImpl } from './request.js';
+
+/** What other CPUs completed for one CPU. @kernel block/blk-mq.c blk_cpu_done */
+export class BlkDone {
+  readonly blk: Blk;
+  readonly list = new RequestList();
+  readonly ipi: Item;
+  readonly softirq: Item;
+
+  constructor(blk: Blk, cpu: number) {
+    this.blk = blk;
+    this.softirq = blk.ex.item('softirq', cpu, blkDoneSoftirq, this);
+    this.ipi = blk.ex.item('hardirq', cpu, raiseSoftirq, this);
+  }
+}
+
+/** @kernel block/blk-mq.c __blk_mq_complete_request_remote */
+function raiseSoftirq(done: BlkDone): void {
+  const { ex, kernel } = done.blk;
+  ex.charge(kernel.costs.interruptNs);
+  ex.post(done.softirq);
+}
+
+/** @kernel block/blk-mq.c blk_done_softirq */
+function blkDoneSoftirq(done: BlkDone): void {
+  const { list } = done;
+  const { trace } = done.blk;
+  if (trace.functions) trace.enter('blk_done_softirq');
+  for (let rq = list.shift(); rq !== null; rq = list.shift()) rq.q.tagSet.ops.complete?.(rq);
+  if (trace.functions) trace.exit();
+}
+
+/** Any context. @kernel block/blk-mq.c blk_mq_complete_request_remote */
+export function completeRequestRemote(blk: Blk, rq: RequestImpl): boolean {
+  const { trace } = blk;
+  if (trace.functions) trace.enter('blk_mq_complete_request_remote');
+  const remote = sendAway(blk, rq);
+  if (trace.functions) trace.exit();
+  return remote;
+}
+
+function sendAway(blk: Blk, rq: RequestImpl): boolean {
+  rq.state = MQ_RQ_COMPLETE;
+  const { ex } = blk;
+  const { cpu } = ex;
+  if ((rq.cmdFlags & REQ_POLLED) !== 0) return false;
+  if (cpu === rq.cpu) {
+    // With one hardware queue for all CPUs the interrupt handler is kept short.
+    if (rq.q.hctxs.length > 1 || rq.mqHctx.cpus.length === 1) return false;
+    const done = blk.done[cpu];
+    done.list.pushTail(rq);
+    ex.post(done.softirq);
+    return true;
+  }
+  if (rq.q.rqAffinity === 0) return false;
+  const done = blk.done[rq.cpu];
+  done.list.pushTail(rq);
+  ex.post(done.ipi);
+  return true;
+}
+
+/** @kernel block/blk-mq.c blk_mq_complete_request */
+export function completeRequestAnywhere(blk: Blk, rq: RequestImpl): void {
+  if (!completeRequestRemote(blk, rq)) rq.q.tagSet.ops.complete?.(rq);
+}
+
+/** @kernel include/linux/blkdev.h io_comp_batch */
+export class CompBatch implements IoCompBatch {
+  first: Request | null = null;
+  last: Request | null = null;
+  needTs = false;
+  timeNs = -0;
+  complete: ((iob: IoCompBatch) => void) | null = null;
+}
+
+/** @kernel include/linux/blk-mq.h blk_mq_add_to_batch */
+export function addToBatch(
+  rq: Request,
+  iob: IoCompBatch | null,
+  isError: boolean,
+  complete: (iob: IoCompBatch) => void,
+): boolean {
+  if (iob === null || isError || rq.endIo !== null) return false;
+  if (iob.complete === null) iob.complete = complete;
+  else if (iob.complete !== complete) return false;
+  rq.next = null;
+  if (iob.last === null) iob.first = rq;
+  else iob.last.next = rq;
+  iob.last = rq;
+  return true;
+}

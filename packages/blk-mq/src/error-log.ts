@@ -1,0 +1,55 @@
+/**
+ * The line Linux prints for a failed request.
+ * Kernel counterpart: block/blk-core.c blk_errors, block/blk-mq.c blk_print_req_error.
+ */
+import { Errno, type ErrnoCode } from '@nvme-stack/kernel';
+import type { Blk } from './blk.js';
+import * as P from './ports.js';
+import type { RequestImpl } from './request.js';
+import { blkOpStr } from './trace-events.js';
+
+interface StatusText {
+  readonly errno: ErrnoCode;
+  readonly name: string;
+}
+
+/** @kernel block/blk-core.c blk_errors */
+const STATUS: Readonly<Record<number, StatusText>> = {
+  [P.BLK_STS_NOTSUPP]: { errno: 'EOPNOTSUPP', name: 'operation not supported' },
+  [P.BLK_STS_TIMEOUT]: { errno: 'ETIMEDOUT', name: 'timeout' },
+  [P.BLK_STS_NOSPC]: { errno: 'ENOSPC', name: 'critical space allocation' },
+  [P.BLK_STS_TRANSPORT]: { errno: 'EIO', name: 'recoverable transport' },
+  [P.BLK_STS_TARGET]: { errno: 'EIO', name: 'critical target' },
+  [P.BLK_STS_RESV_CONFLICT]: { errno: 'EIO', name: 'reservation conflict' },
+  [P.BLK_STS_MEDIUM]: { errno: 'ENODATA', name: 'critical medium' },
+  [P.BLK_STS_PROTECTION]: { errno: 'EIO', name: 'protection' },
+  [P.BLK_STS_RESOURCE]: { errno: 'ENOMEM', name: 'kernel resource' },
+  [P.BLK_STS_IOERR]: { errno: 'EIO', name: 'I/O' },
+  [P.BLK_STS_DM_REQUEUE]: { errno: 'EIO', name: 'dm internal retry' },
+  [P.BLK_STS_AGAIN]: { errno: 'EAGAIN', name: 'nonblocking retry' },
+  [P.BLK_STS_DEV_RESOURCE]: { errno: 'EBUSY', name: 'device resource' },
+  [P.BLK_STS_OFFLINE]: { errno: 'ENODEV', name: 'device offline' },
+};
+
+/** The error of a status, by name. @kernel block/blk-core.c blk_status_to_errno */
+export function blkStatusToErrno(status: P.BlkStatus): ErrnoCode {
+  return STATUS[status]?.errno ?? 'EIO';
+}
+
+/** The same as a negative number; 0 for success. */
+export function errnoOfStatus(status: P.BlkStatus): number {
+  return status === P.BLK_STS_OK ? 0 : -Errno[blkStatusToErrno(status)];
+}
+
+/** @kernel block/blk-mq.c blk_print_req_error */
+export function printReqError(blk: Blk, rq: RequestImpl, status: P.BlkStatus): void {
+  if (!blk.errorLimit.allow()) return;
+  const op = rq.cmdFlags & P.REQ_OP_MASK;
+  const flags = rq.cmdFlags & ~P.REQ_OP_MASK;
+  blk.kernel.printk.print(
+    'err',
+    `${STATUS[status]?.name ?? 'I/O'} error, dev ${rq.q.disk?.name ?? '?'}, sector ${rq.sector} ` +
+      `op 0x${op.toString(16)}:(${blkOpStr(op)}) flags 0x${flags.toString(16)} ` +
+      `phys_seg ${rq.nrPhysSegments} prio class ${blk.era.prioClass}`,
+  );
+}

@@ -1,0 +1,101 @@
+/**
+ * Time-outs: one timer per queue, and work that looks for requests whose deadline has passed.
+ * Kernel counterpart: block/blk-timeout.c, block/blk-mq.c (blk_mq_start_request, blk_mq_timeout_work).
+ */
+import type { Item } from '@nvme-stack/kernel';
+import type { Blk } from './blk.js';
+import { queueBusyIter } from './busy-iter.js';
+import { BLK_EH_RESET_TIMER, MQ_RQ_IN_FLIGHT, MQ_RQ_IDLE, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
+import type { Queue } from './queue.js';
+import type { RequestImpl } from './request.js';
+import { BLOCK_RQ_ISSUE, devNumber, rwbs } from './trace-events.js';
+
+/** No timer is armed: any deadline is earlier. */
+export const TIMER_IDLE = Number.POSITIVE_INFINITY;
+/** Timers expire on whole seconds, so that many requests share one. @kernel block/blk-timeout.c blk_round_jiffies */
+const GRAIN_NS = 1e9;
+
+/** @kernel block/blk-core.c blk_rq_timed_out_timer */
+export function newTimeoutTimer(q: Queue): Item {
+  return q.blk.ex.item('softirq', 0, timerExpired, q);
+}
+
+function timerExpired(q: Queue): void {
+  q.timerFloorNs = TIMER_IDLE;
+  const { workqueues, kblockd } = q.blk;
+  workqueues.queueWork(kblockd, q.timeoutWork);
+}
+
+/** Any context. @kernel block/blk-mq.c blk_mq_start_request */
+export function startRequest(blk: Blk, rq: RequestImpl): void {
+  const { trace } = blk;
+  if (trace.functions) {
+    trace.enter('blk_mq_start_request');
+    trace.enter('blk_add_timer');
+  }
+  if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`blk_mq_start_request: request of tag ${rq.tag} was started already`);
+  if (trace.events) {
+    const dev = devNumber(rq.q.disk);
+    const bytes = rq.dataLengthBytes;
+    trace.event(BLOCK_RQ_ISSUE, dev, rq.sector, bytes / SECTOR_SIZE, bytes, rwbs(rq.cmdFlags));
+  }
+  rq.rqFlags |= RQF_STARTED;
+  rq.ioStartTimeNs = blk.ex.now();
+  rq.state = MQ_RQ_IN_FLIGHT;
+  addTimer(blk, rq, rq.ioStartTimeNs);
+  if (trace.functions) {
+    trace.exit();
+    trace.exit();
+  }
+}
+
+/** @kernel block/blk-timeout.c blk_add_timer */
+function addTimer(blk: Blk, rq: RequestImpl, nowNs: number): void {
+  const { q } = rq;
+  rq.rqFlags &= ~RQF_TIMED_OUT;
+  const deadlineNs = nowNs + (rq.timeoutNs !== 0 ? rq.timeoutNs : q.timeoutNs);
+  rq.deadlineNs = deadlineNs;
+  if (deadlineNs <= q.timerFloorNs) armTimer(blk, q, deadlineNs);
+}
+
+function armTimer(blk: Blk, q: Queue, deadlineNs: number): void {
+  const over = deadlineNs % GRAIN_NS;
+  const expiryNs = over === 0 ? deadlineNs : deadlineNs - over + GRAIN_NS;
+  const cpu = blk.ex.cpu;
+  q.timeoutTimer.cpu = cpu < 0 ? 0 : cpu;
+  q.timerFloorNs = expiryNs - GRAIN_NS;
+  blk.ex.arm(q.timeoutTimer, expiryNs);
+}
+
+/** Asks the driver about every request whose time is over. Task context (kblockd). @kernel block/blk-mq.c blk_mq_timeout_work */
+export function timeoutWork(q: Queue): void {
+  const { blk } = q;
+  const nowNs = blk.ex.now();
+  const expired: RequestImpl[] = [];
+  queueBusyIter(q, (rq) => {
+    if (rq.state === MQ_RQ_IN_FLIGHT && (rq.rqFlags & RQF_TIMED_OUT) === 0 && rq.deadlineNs <= nowNs) expired.push(rq);
+    return true;
+  });
+  for (const rq of expired) {
+    if (rq.state === MQ_RQ_IN_FLIGHT && rq.deadlineNs <= nowNs) rqTimedOut(blk, rq);
+  }
+  let nextNs = TIMER_IDLE;
+  queueBusyIter(q, (rq) => {
+    if (rq.state === MQ_RQ_IN_FLIGHT && (rq.rqFlags & RQF_TIMED_OUT) === 0) nextNs = Math.min(nextNs, rq.deadlineNs);
+    return true;
+  });
+  if (nextNs !== TIMER_IDLE && nextNs <= q.timerFloorNs) armTimer(blk, q, nextNs);
+}
+
+/** @kernel block/blk-mq.c blk_mq_rq_timed_out */
+function rqTimedOut(blk: Blk, rq: RequestImpl): void {
+  rq.rqFlags |= RQF_TIMED_OUT;
+  const { timeout } = rq.q.tagSet.ops;
+  const verdict = timeout === undefined ? BLK_EH_RESET_TIMER : timeout.call(rq.q.tagSet.ops, rq);
+  if (verdict === BLK_EH_RESET_TIMER && rq.state === MQ_RQ_IN_FLIGHT) addTimer(blk, rq, blk.ex.now());
+}
+
+/** @kernel block/blk-settings.c blk_queue_rq_timeout */
+export function setQueueTimeout(q: Queue, timeoutNs: number): void {
+  q.timeoutNs = timeoutNs;
+}

@@ -1,0 +1,147 @@
+/**
+ * The composition root: makes every subsystem of a machine and hands each the ports it needs. Any of them may come
+ * from `parts` instead.
+ */
+import { createBlkMq } from '@nvme-stack/blk-mq';
+import { createDeviceCore } from '@nvme-stack/device-core';
+import { createIrqs } from '@nvme-stack/irq';
+import { createKernel, createPhysicalMemory, type FrontDoor } from '@nvme-stack/kernel';
+import { createModules } from '@nvme-stack/modules';
+import { createNvmeController } from '@nvme-stack/nvme-controller';
+import type { BlockStore, FaultPlan } from '@nvme-stack/nvme-controller/ports';
+import { createNvmeCore } from '@nvme-stack/nvme-core';
+import { createNvmePciDriver } from '@nvme-stack/nvme-pci-driver';
+import { createPciBus } from '@nvme-stack/pci-bus';
+import type { PciFunction } from '@nvme-stack/pci-function';
+import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { createWorkqueues } from '@nvme-stack/workqueue';
+import { type MachineNvme, type ResolvedMachine, resolveNamespace } from './description.js';
+import { hostLoop } from './host-loop.js';
+import { provideNvmeModules } from './nvme-modules.js';
+import type { MachineOptions, MachineParts, Subsystems } from './ports.js';
+import { type Arena, createArena, type NamespacePlan } from './stores.js';
+
+/** First PCI device number given to a controller that names none. */
+const FIRST_NVME_SLOT = 3;
+
+/** A machine's parts before it has booted. */
+export interface Composition {
+  readonly subsystems: Subsystems;
+  readonly door: FrontDoor;
+  /** Makes another controller, for a slot of the running machine. */
+  makeController(nvme: MachineNvme): PciFunction;
+}
+
+/** Puts a machine together; nothing of it has run yet. Throws a RangeError for what a controller refuses. */
+export function compose(description: ResolvedMachine, options: MachineOptions): Composition {
+  const parts = options.parts ?? {};
+  const plans = description.nvme.map(planNamespaces);
+  const arena = createArena(description.memoryMiB << 20, plans, parts);
+  const { kernel, door } = (parts.kernel ?? createKernel)({
+    host: hostLoop,
+    profile: description.profile,
+    nrCpus: description.cpus,
+    nrNodes: description.numaNodes,
+    seed: description.seed,
+    interleave: description.interleave,
+    checks: description.checks,
+    trace: description.trace,
+    bootTimeMs: description.bootTimeMs,
+    strict: description.strict,
+    memory: (live, onBug) =>
+      createPhysicalMemory({
+        sizeBytes: arena.ramBytes,
+        nrNodes: description.numaNodes,
+        live,
+        onBug,
+        bytes: arena.bytes,
+      }),
+  });
+  const workqueues = (parts.workqueue ?? createWorkqueues)({ kernel });
+  const irqs = (parts.irq ?? createIrqs)({ kernel });
+  const deviceCore = (parts.deviceCore ?? createDeviceCore)({ kernel, workqueues });
+  const modules = (parts.modules ?? createModules)({ kernel, deviceCore, workqueues });
+  const pciBus = (parts.pciBus ?? createPciBus)({ kernel, deviceCore, irqs, workqueues });
+  const blkMq = (parts.blkMq ?? createBlkMq)({ kernel, deviceCore, workqueues, irqs });
+  const nvmeCore = (parts.nvmeCore ?? createNvmeCore)({ kernel, blkMq, deviceCore, workqueues });
+  const nvmePciDriver = (parts.nvmePciDriver ?? createNvmePciDriver)({
+    kernel,
+    nvmeCore,
+    pciBus,
+    blkMq,
+    deviceCore,
+    irqs,
+    workqueues,
+  });
+  const slots = placeControllers(description.nvme).map((slot, index) => ({
+    slot,
+    function: makeController(description.nvme[index] as MachineNvme, index, plans[index], arena, parts, options.faultPlans?.[index]),
+  }));
+  const platform = (parts.platform ?? createPlatformSim)({
+    kernel,
+    irqs,
+    slots,
+    chipset: description.pci === 'q35' ? 'q35' : 'none',
+    rootPorts: [],
+  });
+  provideNvmeModules(modules, nvmeCore, nvmePciDriver);
+  const subsystems: Subsystems = {
+    kernel,
+    workqueues,
+    irqs,
+    deviceCore,
+    modules,
+    pciBus,
+    blkMq,
+    nvmeCore,
+    nvmePciDriver,
+    platform,
+  };
+  return {
+    subsystems,
+    door,
+    makeController: (nvme) => makeController(nvme, description.nvme.length, planNamespaces(nvme), null, parts, undefined),
+  };
+}
+
+/** Namespaces with their ids and sizes, and the images that `parts.blockStore` opens. */
+function planNamespaces(nvme: MachineNvme): NamespacePlan {
+  const used = new Set<number>();
+  const namespaces = (nvme.namespaces ?? []).map((namespace) => {
+    let nsid = namespace.nsid ?? 1;
+    while (namespace.nsid === undefined && used.has(nsid)) nsid++;
+    used.add(nsid);
+    return { ...resolveNamespace(namespace), nsid };
+  });
+  return { namespaces, files: (nvme.namespaces ?? []).map((namespace) => namespace.file ?? null) };
+}
+
+function placeControllers(controllers: readonly MachineNvme[]): number[] {
+  const taken = new Set(controllers.map(({ slot }) => slot));
+  let next = FIRST_NVME_SLOT;
+  return controllers.map((nvme) => {
+    if (nvme.slot !== undefined) return nvme.slot;
+    while (taken.has(next)) next++;
+    taken.add(next);
+    return next;
+  });
+}
+
+function makeController(
+  nvme: MachineNvme,
+  index: number,
+  plan: NamespacePlan | undefined,
+  arena: Arena | null,
+  parts: MachineParts,
+  faults: FaultPlan | undefined,
+): PciFunction {
+  const { slot, namespaces, ...rest } = nvme;
+  return (parts.controller ?? createNvmeController)(
+    { ...rest, namespaces: plan?.namespaces ?? [] },
+    {
+      createStore: (nsid: number): BlockStore | undefined => arena?.store(index, nsid),
+      ...(arena === null ? {} : { scratch: arena.scratch(index) }),
+      ...(faults === undefined ? {} : { faults }),
+    },
+  );
+}

@@ -1,0 +1,177 @@
+/**
+ * A machine as plain data, and the JSON Schema it is checked against. The schema is the one source: it gives the
+ * check, the sentence of a refusal, and the published file.
+ */
+import type { NamespaceDescription, NvmeControllerDescription } from '@nvme-stack/nvme-controller';
+import type { Checks, KernelProfile, TraceLevel } from '@nvme-stack/kernel';
+import { type JsonSchema, validate } from './schema.js';
+
+/** A namespace's size in MiB, or in bytes as the controller's description has it. */
+export type MachineNamespace = Omit<NamespaceDescription, 'sizeBytes'> & {
+  readonly sizeMiB?: number;
+  readonly sizeBytes?: number;
+  /** Path of a raw image (entry point `@nvme-stack/machine/node` only). */
+  readonly file?: string;
+};
+
+/** An NVMe controller in a slot. */
+export type MachineNvme = Omit<NvmeControllerDescription, 'namespaces'> & {
+  readonly namespaces?: readonly MachineNamespace[];
+  /** PCI device number on bus 0; the next free one from 3 unless told. */
+  readonly slot?: number;
+};
+
+/** A whole machine. Everything has a default. */
+export interface MachineDescription {
+  /** The kernel whose flow and texts the machine follows. */
+  readonly profile?: KernelProfile;
+  /** Where the devices are: in this process. */
+  readonly platform?: 'sim';
+  readonly cpus?: number;
+  readonly numaNodes?: number;
+  readonly memoryMiB?: number;
+  /** What else is on the PCI bus: the functions of a q35 board, or only a host bridge. */
+  readonly pci?: 'q35' | 'bare';
+  readonly nvme?: readonly MachineNvme[];
+  readonly seed?: number;
+  /** The seed chooses among ready items; otherwise first in, first out. */
+  readonly interleave?: boolean;
+  readonly checks?: Checks;
+  readonly trace?: TraceLevel;
+  /** Wall-clock milliseconds (since 1970) at power-on. */
+  readonly bootTimeMs?: number;
+  /** Test mode: what runs behind a forgotten `await` is caught. */
+  readonly strict?: boolean;
+}
+
+/** A checked description with every default filled in. */
+export type ResolvedMachine = Required<MachineDescription>;
+
+/** Profiles that this version has. */
+export const PROFILES: readonly KernelProfile[] = ['6.12'];
+
+const integer = (minimum: number, maximum: number, description: string): JsonSchema => ({
+  type: 'integer',
+  minimum,
+  maximum,
+  description,
+});
+
+const NAMESPACE: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    nsid: integer(1, 256, 'Namespace identifier; the next free one unless told.'),
+    sizeMiB: integer(1, 1 << 24, 'Size in MiB.'),
+    sizeBytes: integer(512, Number.MAX_SAFE_INTEGER, 'Size in bytes, a multiple of logicalBlockSize.'),
+    file: { type: 'string', description: 'Path of a raw disk image (Node only).' },
+    logicalBlockSize: { enum: [512, 4096], description: 'Bytes of a logical block.' },
+    uuid: { type: 'string', description: 'Universally unique identifier.' },
+    nguid: { type: 'string', description: 'Namespace globally unique identifier, 32 hexadecimal digits.' },
+    eui64: { type: 'string', description: 'IEEE extended unique identifier, 16 hexadecimal digits.' },
+    readOnly: { type: 'boolean', description: 'Writes are refused.' },
+    attached: { type: 'boolean', description: 'False: described, but not attached at power-on.' },
+  },
+};
+
+const LATENCY: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['kind'],
+  properties: {
+    kind: { enum: ['none', 'fixed'], description: 'How long commands take.' },
+    readNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual nanoseconds of a read.'),
+    writeNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual nanoseconds of a write.'),
+    flushNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual nanoseconds of a flush.'),
+    otherNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual nanoseconds of any other I/O command.'),
+    adminNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual nanoseconds of an admin command.'),
+  },
+};
+
+const NVME: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    slot: integer(1, 30, 'PCI device number on bus 0.'),
+    preset: { enum: ['qemu-7.2'], description: "Identity and features of QEMU 7.2's device." },
+    serial: { type: 'string', description: 'Serial number, up to 20 characters.' },
+    model: { type: 'string', description: 'Model number, up to 40 characters.' },
+    firmware: { type: 'string', description: 'Firmware revision, up to 8 characters.' },
+    subsystemNqn: { type: 'string', description: 'NVMe qualified name of the subsystem.' },
+    mdts: integer(0, 15, 'Largest transfer as a power of two of 4 KiB pages; 0: no limit.'),
+    maxIoQueuePairs: integer(1, 2047, 'I/O queue pairs the controller grants.'),
+    msixVectors: integer(1, 2048, 'MSI-X vectors.'),
+    mqes: integer(1, 0xffff, 'CAP.MQES, largest queue, 0-based.'),
+    timeout: integer(0, 255, 'CAP.TO in units of 500 ms.'),
+    dstrd: integer(0, 8, 'CAP.DSTRD: doorbell stride 4 << n bytes.'),
+    readyDelayNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual time from CC.EN = 1 to CSTS.RDY = 1.'),
+    shutdownDelayNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual time from CC.SHN to shutdown complete.'),
+    aerLimit: integer(0, 255, 'AERL, 0-based.'),
+    dbbuf: { type: 'boolean', description: 'Doorbell Buffer Config.' },
+    sgl: { type: 'boolean', description: 'SGLs for I/O commands.' },
+    volatileWriteCache: { type: 'boolean', description: 'A volatile write cache is present.' },
+    subsystemReset: { type: 'boolean', description: 'NVM subsystem reset.' },
+    latency: LATENCY,
+    namespaces: { type: 'array', items: NAMESPACE, maxItems: 256, description: 'Namespaces of the controller.' },
+  },
+};
+
+/** JSON Schema of a machine description. */
+export const machineSchema: JsonSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'nvme-stack machine',
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    profile: { enum: PROFILES, description: 'The kernel whose flow and texts the machine follows.' },
+    platform: { enum: ['sim'], description: 'Where the devices are.' },
+    cpus: integer(1, 64, 'CPUs.'),
+    numaNodes: integer(1, 8, 'NUMA nodes; at most as many as CPUs.'),
+    memoryMiB: integer(8, 2048, 'RAM in MiB.'),
+    pci: { enum: ['q35', 'bare'], description: 'What else is on the PCI bus.' },
+    nvme: { type: 'array', items: NVME, maxItems: 8, description: 'NVMe controllers.' },
+    seed: integer(0, 0xffffffff, 'Seed of every random stream.'),
+    interleave: { type: 'boolean', description: 'The seed chooses among ready items.' },
+    checks: { enum: ['full', 'dma', 'off'], description: 'How much is checked at run time.' },
+    trace: { enum: ['off', 'hash', 'full'], description: 'How much of the trace is kept.' },
+    bootTimeMs: integer(0, Number.MAX_SAFE_INTEGER, 'Wall-clock milliseconds since 1970 at power-on.'),
+    strict: { type: 'boolean', description: 'Test mode of the executor.' },
+  },
+};
+
+/** 2026-01-01T00:00:00Z. */
+const DEFAULT_BOOT_TIME_MS = 1767225600000;
+
+/** Checks a description and fills in defaults; throws one RangeError that names field, value and what is allowed. */
+export function resolveMachine(description: MachineDescription): ResolvedMachine {
+  validate(machineSchema, description, 'machine');
+  const cpus = description.cpus ?? 4;
+  const numaNodes = description.numaNodes ?? 1;
+  if (numaNodes > cpus) {
+    throw new RangeError(`machine.numaNodes is ${numaNodes}; allowed is at most the number of CPUs, ${cpus}`);
+  }
+  return {
+    profile: description.profile ?? '6.12',
+    platform: description.platform ?? 'sim',
+    cpus,
+    numaNodes,
+    memoryMiB: description.memoryMiB ?? 64,
+    pci: description.pci ?? 'q35',
+    nvme: description.nvme ?? [{ namespaces: [{ sizeMiB: 64 }] }],
+    seed: description.seed ?? 1,
+    interleave: description.interleave ?? false,
+    checks: description.checks ?? 'full',
+    trace: description.trace ?? 'full',
+    bootTimeMs: description.bootTimeMs ?? DEFAULT_BOOT_TIME_MS,
+    strict: description.strict ?? false,
+  };
+}
+
+const BYTES_PER_MIB = 1 << 20;
+const DEFAULT_NAMESPACE_MIB = 64;
+
+/** A namespace as the controller takes it. */
+export function resolveNamespace(namespace: MachineNamespace): NamespaceDescription {
+  const { sizeMiB = DEFAULT_NAMESPACE_MIB, file, sizeBytes = sizeMiB * BYTES_PER_MIB, ...rest } = namespace;
+  return { ...rest, sizeBytes };
+}

@@ -1,0 +1,174 @@
+/**
+ * A disk as the front door shows it: bytes in, bytes out, through bios and the whole stack.
+ * Kernel counterpart: block/fops.c (direct I/O).
+ */
+import {
+  type Bio,
+  BLK_STS_OK,
+  type BlkMq,
+  type BlkStatus,
+
+  REQ_IDLE,
+  REQ_OP_DISCARD,
+
+  REQ_OP_READ,
+  REQ_OP_WRITE,
+  REQ_OP_WRITE_ZEROES,
+  REQ_PREFLUSH,
+  REQ_SYNC,
+  SECTOR_SHIFT,
+} from '@nvme-stack/blk-mq/ports';
+import { Completion, complete, KernelError, PAGE_SIZE, waitForCompletion } from '@nvme-stack/kernel';
+import { blkStatusToErrno } from './blk-status.js';
+import { allocBuffer } from './io-buffer.js';
+import type { Disk, IoBuffer, Subsystems } from './ports.js';
+
+/** Pages of one bio, and how many bios are in flight at once. @kernel include/linux/bio.h BIO_MAX_VECS */
+const BIO_MAX_VECS = 256;
+const BIOS_IN_FLIGHT = 8;
+
+/** How a front-door method becomes a task and an entry of the journal. */
+export type Caller = <T>(method: string, args: readonly unknown[], main: () => Promise<T>) => Promise<T>;
+
+/** A handle on a disk or partition; throws ENODEV when there is none of that name. */
+export function openDisk(subsystems: Subsystems, name: string, call: Caller): Disk {
+  const { blkMq } = subsystems;
+  const found = blkMq.lookup(name);
+  if (found === null) throw new KernelError('ENODEV', `there is no disk ${name}`);
+  const blockSizeBytes = found.disk.queue.limits.logicalBlockSizeBytes;
+  const sizeBytes = (): number => (blkMq.lookup(name)?.sectors ?? 0) * 512;
+  const check = (offsetBytes: number, lengthBytes: number): void => {
+    checkRange(name, offsetBytes, lengthBytes, blockSizeBytes, sizeBytes());
+  };
+  return {
+    name,
+    blockSizeBytes,
+    get sizeBytes() {
+      return sizeBytes();
+    },
+    get partitions() {
+      return blkMq.lookup(name)?.disk.partitions ?? [];
+    },
+    read: async (offsetBytes, lengthBytes) => {
+      check(offsetBytes, lengthBytes);
+      return call('disk.read', [name, offsetBytes, lengthBytes], () => read(subsystems, name, offsetBytes, lengthBytes));
+    },
+    write: async (offsetBytes, bytes) => {
+      check(offsetBytes, bytes.length);
+      const copy = bytes.slice();
+      return call('disk.write', [name, offsetBytes, copy], () => write(subsystems, name, offsetBytes, copy));
+    },
+    flush: () => call('disk.flush', [name], () => simple(subsystems, name, REQ_OP_WRITE | REQ_PREFLUSH, 0, 0)),
+    discard: async (offsetBytes, lengthBytes) => {
+      check(offsetBytes, lengthBytes);
+      return call('disk.discard', [name, offsetBytes, lengthBytes], () =>
+        simple(subsystems, name, REQ_OP_DISCARD, offsetBytes, lengthBytes),
+      );
+    },
+    writeZeroes: async (offsetBytes, lengthBytes) => {
+      check(offsetBytes, lengthBytes);
+      return call('disk.writeZeroes', [name, offsetBytes, lengthBytes], () =>
+        simple(subsystems, name, REQ_OP_WRITE_ZEROES, offsetBytes, lengthBytes),
+      );
+    },
+  };
+}
+
+function checkRange(name: string, offset: number, length: number, block: number, size: number): void {
+  const fits = (value: number): boolean => value >= 0 && value % block === 0;
+  if (!fits(offset)) refuse(name, 'offset', offset, `a multiple of ${block}, at least 0`);
+  if (!fits(length)) refuse(name, 'length', length, `a multiple of ${block}, at least 0`);
+  if (offset + length > size) refuse(name, 'end', offset + length, `at most ${size}`);
+}
+
+function refuse(name: string, field: string, value: number, allowed: string): never {
+  throw new KernelError('EINVAL', `${name}: ${field} is ${value}; allowed: ${allowed}`);
+}
+
+async function read(subsystems: Subsystems, name: string, offset: number, length: number): Promise<Uint8Array> {
+  if (length === 0) return new Uint8Array(0);
+  const buffer = allocBuffer(subsystems.kernel, length, 'direct read');
+  try {
+    await transfer(subsystems, name, REQ_OP_READ, offset, buffer);
+    return buffer.read(0, length);
+  } finally {
+    buffer.free();
+  }
+}
+
+async function write(subsystems: Subsystems, name: string, offset: number, bytes: Uint8Array): Promise<void> {
+  if (bytes.length === 0) return;
+  const buffer = allocBuffer(subsystems.kernel, bytes.length, 'direct write');
+  try {
+    buffer.write(0, bytes);
+    await transfer(subsystems, name, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE, offset, buffer);
+  } finally {
+    buffer.free();
+  }
+}
+
+/** One bio without data: flush, discard, write zeroes. */
+async function simple(subsystems: Subsystems, name: string, opf: number, offset: number, length: number): Promise<void> {
+  const { blkMq } = subsystems;
+  if (length === 0 && (opf & REQ_PREFLUSH) === 0) return;
+  const bio = blkMq.allocBio(0);
+  aim(blkMq, bio, name, opf, offset);
+  bio.sizeBytes = length;
+  throwStatus(await blkMq.submitBioWait(bio), name);
+}
+
+/** Moves a whole buffer, several bios at a time; the first error counts. */
+async function transfer(subsystems: Subsystems, name: string, opf: number, offset: number, buffer: IoBuffer): Promise<void> {
+  const { blkMq, kernel } = subsystems;
+  const bytesPerBio = BIO_MAX_VECS * PAGE_SIZE;
+  if (buffer.sizeBytes <= bytesPerBio) {
+    const bio = blkMq.allocBio(buffer.pages.length);
+    aim(blkMq, bio, name, opf, offset);
+    fill(bio, buffer, 0, buffer.sizeBytes);
+    throwStatus(await blkMq.submitBioWait(bio), name);
+    return;
+  }
+  const done = new Completion(kernel, `bios of ${name}`);
+  let status: BlkStatus = BLK_STS_OK;
+  const free: Bio[] = Array.from({ length: BIOS_IN_FLIGHT }, () => blkMq.allocBio(BIO_MAX_VECS));
+  const endIo = (bio: Bio): void => {
+    if (status === BLK_STS_OK) status = bio.status;
+    free.push(bio);
+    complete(done);
+  };
+  for (let start = 0; start < buffer.sizeBytes; start += bytesPerBio) {
+    if (free.length === 0) await waitForCompletion(done);
+    const bio = free.pop() as Bio;
+    aim(blkMq, bio, name, opf, offset + start);
+    fill(bio, buffer, start, Math.min(bytesPerBio, buffer.sizeBytes - start));
+    bio.endIo = endIo;
+    blkMq.submitBio(bio);
+  }
+  while (free.length < BIOS_IN_FLIGHT) await waitForCompletion(done);
+  throwStatus(status, name);
+}
+
+function aim(blkMq: BlkMq, bio: Bio, name: string, opf: number, offset: number): void {
+  const found = blkMq.lookup(name);
+  if (found === null) throw new KernelError('ENODEV', `${name} is gone`);
+  bio.disk = found.disk;
+  bio.opf = opf;
+  bio.sector = found.startSector + Math.floor(offset / (1 << SECTOR_SHIFT));
+  bio.status = BLK_STS_OK;
+  bio.vcnt = 0;
+  bio.sizeBytes = 0;
+}
+
+function fill(bio: Bio, buffer: IoBuffer, start: number, length: number): void {
+  const firstPage = Math.floor(start / PAGE_SIZE);
+  for (let done = 0; done < length; done += PAGE_SIZE) {
+    bio.vecAddr[bio.vcnt] = buffer.pages[firstPage + bio.vcnt] as number;
+    bio.vecLengthBytes[bio.vcnt] = Math.min(PAGE_SIZE, length - done);
+    bio.vcnt++;
+  }
+  bio.sizeBytes = length;
+}
+
+function throwStatus(status: BlkStatus, name: string): void {
+  if (status !== BLK_STS_OK) throw new KernelError(blkStatusToErrno(status), name);
+}

@@ -1,0 +1,80 @@
+/**
+ * The journal: every call at the front door with the moment it came at. A run is its description and its journal, so
+ * replaying the journal gives the same run, and stepping back is replaying less of it.
+ */
+import type { FrontDoor, Kernel } from '@nvme-stack/kernel';
+import type { MachineDescription } from './description.js';
+import type { Journal, JournalCall, Machine, MachineOptions } from './ports.js';
+
+/** Wraps the front door's calls so that each is written down first. */
+export class JournalRecorder {
+  private readonly description: MachineDescription;
+  private readonly kernel: Kernel;
+  private readonly door: FrontDoor;
+  private readonly calls: JournalCall[] = [];
+
+  constructor(description: MachineDescription, kernel: Kernel, door: FrontDoor) {
+    this.description = description;
+    this.kernel = kernel;
+    this.door = door;
+  }
+
+  call<T>(method: string, args: readonly unknown[], main: () => Promise<T>): Promise<T> {
+    const { ex } = this.kernel;
+    this.calls.push({ items: ex.items, timeNs: ex.now(), method, args });
+    return this.door.call(method, main);
+  }
+
+  journal(): Journal {
+    return { description: this.description, calls: [...this.calls] };
+  }
+}
+
+/** Calls a method of the journal on a machine, as it was called. */
+function repeat(machine: Machine, { method, args }: JournalCall): Promise<unknown> {
+  const [first, second, third] = args as [never, never, never];
+  switch (method) {
+    case 'disk.read':
+      return machine.disk(first).read(second, third);
+    case 'disk.write':
+      return machine.disk(first).write(second, third);
+    case 'disk.flush':
+      return machine.disk(first).flush();
+    case 'disk.discard':
+      return machine.disk(first).discard(second, third);
+    case 'disk.writeZeroes':
+      return machine.disk(first).writeZeroes(second, third);
+    case 'sysfs.write':
+      return machine.sysfs.write(first, second);
+    case 'device.unplug':
+      return machine.device(first).unplug();
+    default: {
+      const call = (machine as unknown as Record<string, (...rest: unknown[]) => Promise<unknown>>)[method];
+      if (call === undefined) throw new RangeError(`journal: method is ${JSON.stringify(method)}; the front door has no such call`);
+      return call.apply(machine, [...args]);
+    }
+  }
+}
+
+/**
+ * Replays a journal up to `untilNs` of virtual time (default: all of it) on a new machine. Calls that failed fail again,
+ * silently. Each call comes at the item it came at, so the trace is the same, entry for entry.
+ */
+export async function replayJournal(
+  create: (description: MachineDescription, options: MachineOptions) => Promise<Machine>,
+  journal: Journal,
+  untilNs: number,
+  options: MachineOptions,
+  doorOf: (machine: Machine) => FrontDoor,
+): Promise<Machine> {
+  const machine = await create(journal.description, options);
+  const outstanding: Promise<unknown>[] = [];
+  for (const call of journal.calls) {
+    if (call.timeNs > untilNs) break;
+    await doorOf(machine).runUntilItems(call.items);
+    outstanding.push(repeat(machine, call).catch(() => {}));
+  }
+  if (untilNs === Number.POSITIVE_INFINITY) await Promise.all(outstanding);
+  else await doorOf(machine).runUntilTime(untilNs);
+  return machine;
+}

@@ -1,0 +1,154 @@
+/**
+ * The front door of a whole machine: from power-on to I/O with plain `await`.
+ */
+import type { DeviceCore } from '@nvme-stack/device-core/ports';
+import { type FrontDoor, KernelError, sleepNs } from '@nvme-stack/kernel';
+import type { Composition } from './compose.js';
+import { compose } from './compose.js';
+import { type MachineDescription, type MachineNvme, resolveMachine } from './description.js';
+import { openDisk } from './disk.js';
+import { allocBuffer } from './io-buffer.js';
+import { JournalRecorder, replayJournal } from './journal.js';
+import type { Journal, Machine, MachineDevice, MachineOptions, Subsystems } from './ports.js';
+
+/** How far ahead `settle` looks for work, in nanoseconds. */
+const SETTLE_HORIZON_NS = 1e9;
+const PCI_FUNCTIONS = 8;
+
+/** Builds a machine from its description and boots it: the PCI bus is enumerated, no driver is loaded. Rejects with one RangeError sentence for a bad description. */
+export async function createMachine(description: MachineDescription = {}, options: MachineOptions = {}): Promise<Machine> {
+  const resolved = resolveMachine(description);
+  const composition = compose(resolved, options);
+  const { subsystems, door } = composition;
+  await door.call('swapper', async () => {
+    await subsystems.pciBus.pciHostProbe(subsystems.platform.hostBridge);
+    subsystems.kernel.live.baseline();
+  });
+  const recorder = new JournalRecorder(description, subsystems.kernel, door);
+  const machine = frontDoor(composition, recorder, resolved);
+  doors.set(machine, door);
+  return machine;
+}
+
+/** The way in of each machine made here, for replay. */
+const doors = new WeakMap<Machine, FrontDoor>();
+
+/** Replays a journal up to `untilNs` of virtual time (default: all of it) on a new machine: the same run, entry for entry. `options` must be those of the recorded machine. */
+export function replay(
+  journal: Journal,
+  untilNs: number = Number.POSITIVE_INFINITY,
+  options: MachineOptions = {},
+): Promise<Machine> {
+  return replayJournal(createMachine, journal, untilNs, options, (machine) => doors.get(machine) as FrontDoor);
+}
+
+function frontDoor(
+  { subsystems, door, makeController }: Composition,
+  recorder: JournalRecorder,
+  description: Machine['description'],
+): Machine {
+  const { kernel, modules, deviceCore, blkMq } = subsystems;
+  const { sysfs } = deviceCore;
+  const call = recorder.call.bind(recorder);
+  return {
+    description,
+    subsystems,
+    get nowNs() {
+      return kernel.ex.now();
+    },
+    trace: {
+      level: kernel.trace.level,
+      entries: kernel.trace.entries,
+      hash: () => kernel.trace.hash(),
+      subscribe: (listener) => kernel.trace.subscribe(listener),
+    },
+    modprobe: (name, params) => call('modprobe', [name, params], () => modules.modprobe(name, params)),
+    insmod: (definition, params) => call('insmod', [definition, params], () => modules.insmod(definition, params)),
+    rmmod: (name) => call('rmmod', [name], () => modules.rmmod(name)),
+    disk: (name) => openDisk(subsystems, name, call),
+    allocBuffer: (sizeBytes) => allocBuffer(kernel, sizeBytes, 'user buffer'),
+    allocBio: (maxVecs) => blkMq.allocBio(maxVecs),
+    submitBio: (bio) => door.call('submit_bio', () => blkMq.submitBioWait(bio)),
+    ioctl: (path, command, argument) =>
+      call('ioctl', [path, command, argument], () => ioctl(deviceCore, path, command, argument)),
+    task: (name, main, cpu) => door.call(name, () => main(subsystems), cpu),
+    dmesg: () => kernel.printk.dmesg(),
+    sysfs: {
+      read: (path) => sysfs.read(path),
+      write: (path, text) => call('sysfs.write', [path, text], () => sysfs.write(path, text)),
+      list: (path) => sysfs.list(path),
+      readlink: (path) => sysfs.readlink(path),
+      exists: (path) => sysfs.exists(path),
+    },
+    procfs: { read: (path) => kernel.procfs.read(path), list: () => kernel.procfs.list() },
+    uevents: deviceCore.uevents,
+    queues: (name) => queuesOf(subsystems, name),
+    device: (bdf) => deviceAt(subsystems, bdf, call),
+    plug: (nvme) => plug(subsystems, door, makeController, nvme, call),
+    suspend: () => call('suspend', [], () => deviceCore.dpmSuspend()),
+    resume: () => call('resume', [], () => deviceCore.dpmResume()),
+    shutdown: () => call('shutdown', [], () => deviceCore.deviceShutdown()),
+    run: (ns) => call('run', [ns], () => sleepNs(kernel, ns)),
+    step: () => door.step(),
+    settle: () => door.settle(SETTLE_HORIZON_NS),
+    leaks: () => kernel.live.leaks(),
+    journal: () => recorder.journal(),
+    close: () => door.close('the machine is closed'),
+    [Symbol.asyncDispose]: async () => door.close('the machine is closed'),
+  };
+}
+
+async function ioctl(deviceCore: DeviceCore, path: string, command: number, argument: unknown): Promise<number> {
+  const file = await deviceCore.open(path, { write: true });
+  try {
+    return await deviceCore.ioctl(file, command, argument);
+  } finally {
+    await deviceCore.close(file);
+  }
+}
+
+function queuesOf({ nvmeCore, nvmePciDriver }: Subsystems, name: string): ReturnType<Machine['queues']> {
+  const ctrl = nvmeCore.controllers.find((one) => one.name === name);
+  if (ctrl === undefined) throw new KernelError('ENODEV', `there is no controller ${name}`);
+  return nvmePciDriver.queues(ctrl);
+}
+
+type Caller = JournalRecorder['call'];
+
+function deviceAt({ pciBus, platform }: Subsystems, bdf: string, call: Caller): MachineDevice {
+  const match = /^0000:00:([0-9a-f]{2})\.([0-7])$/.exec(bdf);
+  const address = match === null ? null : { slot: Number.parseInt(match[1] as string, 16), fn: Number(match[2]) };
+  const fn = address === null ? null : platform.functionAt(address);
+  if (address === null || fn === null) throw new KernelError('ENODEV', `there is no PCI function ${bdf}`);
+  return {
+    get pdev() {
+      return pciBus.pciGetDevice(bdf);
+    },
+    function: fn,
+    unplug: () => call('device.unplug', [bdf], async () => platform.unplug(address)),
+  };
+}
+
+async function plug(
+  subsystems: Subsystems,
+  door: FrontDoor,
+  makeController: Composition['makeController'],
+  nvme: MachineNvme,
+  call: Caller,
+): Promise<MachineDevice> {
+  const { platform } = subsystems;
+  const slot = nvme.slot ?? freeSlot(subsystems);
+  const fn = makeController(nvme);
+  await call('plug', [{ ...nvme, slot }], async () => platform.plug({ slot }, fn));
+  await door.settle(SETTLE_HORIZON_NS);
+  return deviceAt(subsystems, `0000:00:${slot.toString(16).padStart(2, '0')}.0`, call);
+}
+
+function freeSlot({ platform }: Subsystems): number {
+  for (let slot = 1; slot < 31; slot++) {
+    let taken = false;
+    for (let fn = 0; fn < PCI_FUNCTIONS; fn++) taken ||= platform.functionAt({ slot, fn }) !== null;
+    if (!taken) return slot;
+  }
+  throw new KernelError('ENOSPC', 'every PCI slot is taken');
+}

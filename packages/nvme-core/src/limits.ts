@@ -1,0 +1,24 @@
+/**
+ * Limits of a controller's queues.
+ * Kernel counterpart: drivers/nvme/host/core.c nvme_set_ctrl_limits.
+ */
+import type { QueueLimits } from '@nvme-stack/blk-mq/ports';
+import { NVME_CTRL_PAGE_SIZE } from '@nvme-stack/nvme-protocol';
+import type { Ctrl } from './ctrl.js';
+
+const SECTORS_PER_PAGE = NVME_CTRL_PAGE_SIZE / 512;
+const USHRT_MAX = 0xffff;
+const UINT_MAX = 0xffffffff;
+
+/** Transfers as large as MDTS and the transport take; pieces may meet only at page borders (PRP). @kernel drivers/nvme/host/core.c nvme_set_ctrl_limits */
+export function nvmeCtrlLimits(ctrl: Ctrl): Partial<QueueLimits> {
+  const bySize = Math.floor(ctrl.maxHwSectors / SECTORS_PER_PAGE) + 1;
+  const segments = ctrl.maxSegments === 0 ? bySize : Math.min(bySize, ctrl.maxSegments);
+  return {
+    maxHwSectors: ctrl.maxHwSectors,
+    maxSegments: Math.min(segments, USHRT_MAX),
+    virtBoundaryMask: NVME_CTRL_PAGE_SIZE - 1,
+    maxSegmentSizeBytes: UINT_MAX,
+    dmaAlignmentMask: 3,
+  };
+}

@@ -1,0 +1,410 @@
+import {
+  Completion,
+  complete,
+  type Kernel,
+  KernelError,
+  type KernelOptions,
+  sleepNs,
+  waitForCompletion,
+} from '@nvme-stack/kernel';
+import { createTestKernel } from '@nvme-stack/kernel/testing';
+import { describe, expect, it } from 'vitest';
+import { createWorkqueues, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_POWER_EFFICIENT, WQ_UNBOUND } from './index.js';
+import type { WorkqueueOptions } from './system.js';
+import { workqueuesContract } from './testing.js';
+
+function setUp(options: WorkqueueOptions = {}, kernelOptions: Partial<KernelOptions> = {}) {
+  const { kernel, door } = createTestKernel(kernelOptions);
+  return { kernel, door, workqueues: createWorkqueues({ kernel, ...options }) };
+}
+
+/** The function entries of the trace as `task: symbol` with two spaces for each depth. */
+function functions(kernel: Kernel): string[] {
+  return kernel.trace.entries
+    .filter(({ kind }) => kind === 'function')
+    .map(({ task, depth, symbol }) => `${task}: ${'  '.repeat(depth)}${symbol}`);
+}
+
+for (const options of [{}, { strict: true }, { interleave: true, seed: 7 }, { nrNodes: 2 }, { trace: 'off' }] as const) {
+  describe(`with ${JSON.stringify(options)}`, () => {
+    workqueuesContract({ describe, it, expect }, () => setUp({}, options));
+  });
+}
+
+describe('workers', () => {
+  it('are named after CPU or pool, and priority', async () => {
+    const { kernel, door, workqueues } = setUp();
+    const names: string[] = [];
+    await door.call('test', async () => {
+      const unboundHigh = workqueues.allocWorkqueue('uh', WQ_UNBOUND | WQ_HIGHPRI, 0);
+      const queues = [workqueues.systemWq, workqueues.systemHighpriWq, workqueues.systemUnboundWq, unboundHigh];
+      for (const wq of queues) {
+        const work = workqueues.initWork('f', null, () => {
+          names.push(kernel.ex.current.name);
+        });
+        workqueues.queueWorkOn(1, wq, work);
+        await workqueues.flushWork(work);
+      }
+    });
+    expect(names).toEqual(['kworker/1:0', 'kworker/1:0H', 'kworker/u8:0', 'kworker/u9:0']);
+  });
+
+  it('are kept and used again', async () => {
+    const { kernel, door, workqueues } = setUp();
+    const names = new Set<string>();
+    await door.call('test', async () => {
+      for (let n = 0; n < 10; n++) {
+        const work = workqueues.initWork('f', null, async () => {
+          names.add(kernel.ex.current.name);
+          await sleepNs(kernel, 10);
+        });
+        workqueues.queueWorkOn(2, workqueues.systemWq, work);
+        await workqueues.flushWork(work);
+      }
+    });
+    expect([...names]).toEqual(['kworker/2:0']);
+  });
+
+  it('of a bound pool run one work at a time, and the next only while it sleeps', async () => {
+    const { kernel, door, workqueues } = setUp();
+    const log: string[] = [];
+    await door.call('test', async () => {
+      const sleeper = workqueues.initWork('sleeper', null, async () => {
+        log.push('sleeper starts');
+        await sleepNs(kernel, 50_000);
+        log.push('sleeper ends');
+      });
+      const busy = workqueues.initWork('busy', null, () => {
+        kernel.ex.charge(20_000);
+        log.push(`busy in ${kernel.ex.current.name}`);
+      });
+      workqueues.queueWorkOn(1, workqueues.systemWq, sleeper);
+      workqueues.queueWorkOn(1, workqueues.systemWq, busy);
+      await workqueues.flushWorkqueue(workqueues.systemWq);
+    });
+    expect(log).toEqual(['sleeper starts', 'busy in kworker/1:1', 'sleeper ends']);
+  });
+
+  it('let interrupts in between two works', async () => {
+    const { kernel, door, workqueues } = setUp();
+    const at: number[] = [];
+    await door.call('test', async () => {
+      const { ex } = kernel;
+      ex.arm(
+        ex.item('hardirq', 1, () => at.push(ex.now()), null),
+        ex.now() + 1_500_000,
+      );
+      for (let n = 0; n < 5; n++) {
+        const work = workqueues.initWork('busy', null, () => ex.charge(1_000_000));
+        workqueues.queueWorkOn(1, workqueues.systemWq, work);
+      }
+      await workqueues.flushWorkqueue(workqueues.systemWq);
+    });
+    expect(at[0]).toBeGreaterThan(1_500_000);
+    expect(at[0]).toBeLessThan(2_100_000);
+  });
+});
+
+describe('placement', () => {
+  /** CPU A runs a work until t2 and idles; at t3 there is a new one. */
+  async function seedStory(options: WorkqueueOptions, flags: number): Promise<number> {
+    const { kernel, door, workqueues } = setUp(options, { nrCpus: 2 });
+    const A = 0;
+    const B = 1;
+    let ran = -1;
+    await door.call(
+      'on B',
+      async () => {
+        const wq = workqueues.allocWorkqueue('q', flags, 0);
+        const first = workqueues.initWork('t1', null, () => {});
+        workqueues.queueWorkOn(A, workqueues.systemWq, first);
+        await workqueues.flushWork(first);
+        const second = workqueues.initWork('t3', null, () => {
+          ran = kernel.ex.cpu;
+        });
+        workqueues.queueWorkOn(A, wq, second);
+        await workqueues.flushWork(second);
+      },
+      B,
+    );
+    return ran;
+  }
+
+  it('leaves idle CPU A asleep when power counts, and uses it for bound works', async () => {
+    expect(await seedStory({ powerEfficient: true }, 0)).toBe(0);
+    expect(await seedStory({ powerEfficient: true }, WQ_UNBOUND)).toBe(1);
+    expect(await seedStory({ powerEfficient: true }, WQ_POWER_EFFICIENT)).toBe(1);
+    expect(await seedStory({}, WQ_POWER_EFFICIENT)).toBe(0);
+  });
+
+  it('runs an unbound work on an idle CPU, a bound one on the queueing CPU', async () => {
+    const { kernel, door, workqueues } = setUp();
+    const cpus: number[] = [];
+    await door.call(
+      'on A',
+      async () => {
+        for (const wq of [workqueues.systemWq, workqueues.systemUnboundWq]) {
+          const work = workqueues.initWork('f', null, () => {
+            cpus.push(kernel.ex.cpu);
+          });
+          workqueues.queueWork(wq, work);
+          await workqueues.flushWork(work);
+        }
+      },
+      2,
+    );
+    expect(cpus).toEqual([2, 3]);
+  });
+
+  it('spreads unbound works, within the node', async () => {
+    const { kernel, door, workqueues } = setUp({}, { nrCpus: 8, nrNodes: 2 });
+    const cpus: number[] = [];
+    await door.call(
+      'test',
+      async () => {
+        for (let n = 0; n < 3; n++) {
+          const work = workqueues.initWork('f', null, () => {
+            cpus.push(kernel.ex.cpu);
+          });
+          workqueues.queueWork(workqueues.systemUnboundWq, work);
+        }
+        await workqueues.flushWorkqueue(workqueues.systemUnboundWq);
+        workqueues.asyncScheduleNode(async () => void cpus.push(kernel.ex.cpu), null, 0);
+        await workqueues.asyncSynchronizeFull();
+      },
+      4,
+    );
+    expect(cpus.slice(0, 3)).toEqual([5, 6, 7]);
+    expect(cpus[3]).toBeLessThan(4);
+  });
+
+  it('asks the scheduler which CPUs are idle', async () => {
+    const { kernel, door, workqueues } = setUp({ cpuIsIdle: (cpu) => cpu === 3 });
+    const cpu = await door.call('test', async () => {
+      let ran = -1;
+      workqueues.asyncScheduleNode(async () => void (ran = kernel.ex.cpu), null, -1);
+      await workqueues.asyncSynchronizeFull();
+      return ran;
+    });
+    expect(cpu).toBe(3);
+  });
+});
+
+describe('rescuers', () => {
+  it('run a queue that no worker can be made for', async () => {
+    let fail = true;
+    const { kernel, door, workqueues } = setUp({ createWorkerFails: () => fail });
+    const log: string[] = [];
+    await door.call('test', async () => {
+      const safe = workqueues.allocWorkqueue('nvme-wq', WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+      const bound = workqueues.allocWorkqueue('kblockd', WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+      const note = (name: string) => {
+        log.push(`${name} in ${kernel.ex.current.name} on ${kernel.ex.cpu}`);
+      };
+      const unsafe = workqueues.initWork('unsafe', 'unsafe', note);
+      workqueues.queueWorkOn(1, workqueues.systemWq, unsafe);
+      const works = [safe, bound].map((wq) => {
+        const work = workqueues.initWork('safe', wq.name, note);
+        workqueues.queueWorkOn(1, wq, work);
+        return work;
+      });
+      const start = kernel.ex.now();
+      for (const work of works) await workqueues.flushWork(work);
+      expect(kernel.ex.now() - start).toBeLessThan(20_000_000);
+      expect(unsafe.pending).toBe(true);
+      fail = false;
+      await workqueues.flushWork(unsafe);
+      await workqueues.destroyWorkqueue(safe);
+      await workqueues.destroyWorkqueue(bound);
+    });
+    expect(log).toContain('kblockd in kworker/R-kblockd on 1');
+    expect(log.slice(0, 2).some((line) => line.startsWith('nvme-wq in kworker/R-nvme-wq'))).toBe(true);
+    expect(log[2]).toBe('unsafe in kworker/1:0 on 1');
+  });
+
+  it('help a work that waits for another of its queue', async () => {
+    let made = 0;
+    const { kernel, door, workqueues } = setUp({ createWorkerFails: () => made++ > 0 });
+    await door.call('test', async () => {
+      const wq = workqueues.allocWorkqueue('reclaim', WQ_MEM_RECLAIM, 0);
+      const done = new Completion(kernel, 'inner');
+      const inner = workqueues.initWork('inner', null, () => complete(done));
+      const outer = workqueues.initWork('outer', null, async () => {
+        workqueues.queueWork(wq, inner);
+        await waitForCompletion(done);
+      });
+      workqueues.queueWork(wq, outer);
+      await workqueues.flushWork(outer);
+      await workqueues.destroyWorkqueue(wq);
+    });
+    expect(made).toBeGreaterThan(1);
+  });
+
+  it('are named as the profile names them', async () => {
+    const { kernel, door, workqueues } = setUp({ createWorkerFails: () => true }, { profile: '4.13' });
+    await door.call('test', async () => {
+      const wq = workqueues.allocWorkqueue('nvme-wq', WQ_MEM_RECLAIM, 0);
+      const work = workqueues.initWork('f', null, () => {
+        expect(kernel.ex.current.name).toBe('nvme-wq');
+      });
+      workqueues.queueWork(wq, work);
+      await workqueues.flushWork(work);
+    });
+  });
+});
+
+describe('trace', () => {
+  it('nests a work beneath process_one_work, and tells when it was queued, activated and executed', async () => {
+    const { kernel, door, workqueues } = setUp();
+    await door.call('test', async () => {
+      const work = workqueues.initWork('nvme_scan_work', null, () => {});
+      workqueues.queueWork(workqueues.systemUnboundWq, work);
+      await workqueues.flushWork(work);
+    });
+    expect(functions(kernel)).toEqual(['test: queue_work_on', 'test: flush_work', 'kworker/u8:0: process_one_work']);
+    expect(kernel.trace.entries.filter(({ kind }) => kind === 'work').map(({ symbol, text }) => [symbol, text])).toEqual(
+      ['queue_work', 'activate_work', 'execute_start', 'execute_end'].map((name) => [
+        `workqueue_${name}`,
+        'nvme_scan_work',
+      ]),
+    );
+    expect(kernel.trace.entries.every(({ durationNs }) => durationNs >= 0)).toBe(true);
+  });
+
+  it('nests asynchronous calls as Linux does', async () => {
+    const { kernel, door, workqueues } = setUp();
+    await door.call('insmod', async () => {
+      const domain = workqueues.asyncDomain();
+      workqueues.asyncScheduleNode(async () => {}, null, -1);
+      await workqueues.asyncSynchronizeFull();
+      workqueues.asyncScheduleDomain(async () => {}, null, domain);
+      await workqueues.asyncSynchronizeFullDomain(domain);
+    });
+    expect(functions(kernel)).toEqual([
+      'insmod: async_schedule_node',
+      'insmod:   async_schedule_node_domain',
+      'insmod:     __async_schedule_node_domain',
+      'insmod: async_synchronize_full',
+      'insmod:   async_synchronize_cookie_domain',
+      'kworker/u8:0: process_one_work',
+      'kworker/u8:0:   async_run_entry_fn',
+      'insmod: async_schedule_node_domain',
+      'insmod:   __async_schedule_node_domain',
+      'insmod: async_synchronize_full_domain',
+      'insmod:   async_synchronize_cookie_domain',
+      'kworker/u8:0: process_one_work',
+      'kworker/u8:0:   async_run_entry_fn',
+    ]);
+  });
+
+  it('has one hash for one run, at every level', async () => {
+    const run = async (kernelOptions: Partial<KernelOptions>) => {
+      const { kernel, door, workqueues } = setUp({}, kernelOptions);
+      await door.call('test', async () => {
+        const work = workqueues.initWork('f', null, () => sleepNs(kernel, 10));
+        for (let n = 0; n < 5; n++) {
+          workqueues.queueWork(workqueues.systemUnboundWq, work);
+          await sleepNs(kernel, 1000);
+        }
+        await workqueues.flushWork(work);
+      });
+      return kernel.trace.hash();
+    };
+    expect(await run({})).toBe(await run({ trace: 'hash', strict: true }));
+  });
+});
+
+describe('misuse', () => {
+  const bug = (body: (fixture: ReturnType<typeof setUp>) => Promise<void>) => {
+    const fixture = setUp();
+    return expect(fixture.door.call('test', () => body(fixture)));
+  };
+
+  it('is a BUG: a handler that throws', async () => {
+    await bug(async ({ workqueues }) => {
+      const work = workqueues.initWork('bad_work', null, async () => {
+        throw new KernelError('EIO', 'oops');
+      });
+      workqueues.scheduleWork(work);
+      await workqueues.flushWork(work);
+    }).rejects.toThrow(/BUG: work bad_work threw .*oops/s);
+  });
+
+  it('is a BUG: a work that waits for itself', async () => {
+    await bug(async ({ workqueues }) => {
+      const work = workqueues.initWork('self', null, async () => {
+        await workqueues.cancelWorkSync(work);
+      });
+      workqueues.scheduleWork(work);
+      await workqueues.flushWork(work);
+    }).rejects.toThrow(/BUG: work self waits for itself/);
+  });
+
+  it('is a BUG: a delayed work whose queue is gone', async () => {
+    await bug(async ({ kernel, workqueues }) => {
+      const wq = workqueues.allocWorkqueue('gone', 0, 0);
+      workqueues.queueDelayedWork(
+        wq,
+        workqueues.initDelayedWork('late', null, () => {}),
+        1000,
+      );
+      await workqueues.destroyWorkqueue(wq);
+      await sleepNs(kernel, 10_000);
+    }).rejects.toThrow(/work late queued on workqueue gone, which has been destroyed/);
+  });
+
+  it('is refused: queueing from outside while a queue drains; its own works may', async () => {
+    const { kernel, door, workqueues } = setUp();
+    let chained = 0;
+    await door.call('test', async () => {
+      const wq = workqueues.allocWorkqueue('drain', 0, 0);
+      const other = workqueues.initWork('other', null, () => {});
+      const own = workqueues.initWork('own', null, async () => {
+        await sleepNs(kernel, 10_000);
+        if (++chained < 3) workqueues.queueWork(wq, own);
+      });
+      workqueues.queueWork(wq, own);
+      kernel.ex.spawn('outside', async () => {
+        await sleepNs(kernel, 5000);
+        workqueues.queueWork(wq, other);
+      });
+      await workqueues.destroyWorkqueue(wq);
+      expect(other.pending).toBe(false);
+    });
+    expect(chained).toBe(3);
+    expect(kernel.printk.lines.map(({ text }) => text)).toContain('workqueue: cannot queue other on wq drain');
+    expect(kernel.live.leaks()).toEqual([]);
+  });
+
+  it('is warned of: waiting for a queue without rescuer from one with', async () => {
+    const { kernel, door, workqueues } = setUp();
+    await door.call('test', async () => {
+      const wq = workqueues.allocWorkqueue('nvme-wq', WQ_MEM_RECLAIM, 0);
+      const plain = workqueues.initWork('plain', null, () => sleepNs(kernel, 10));
+      const work = workqueues.initWork('nvme_reset_work', null, async () => {
+        workqueues.scheduleWork(plain);
+        await workqueues.flushWork(plain);
+      });
+      workqueues.queueWork(wq, work);
+      await workqueues.destroyWorkqueue(wq);
+    });
+    expect(kernel.printk.lines[0].text).toBe(
+      'workqueue: WQ_MEM_RECLAIM nvme-wq:nvme_reset_work is flushing !WQ_MEM_RECLAIM events:plain',
+    );
+  });
+
+  it('fails with ENOMEM where it is told to', async () => {
+    const { door, workqueues } = setUp({ allocWorkqueueFails: (name) => name === 'nvme-wq' });
+    await expect(door.call('test', async () => workqueues.allocWorkqueue('nvme-wq', 0, 0))).rejects.toThrow(/ENOMEM/);
+    expect(workqueues.list().map(({ name }) => name)).toEqual(['events', 'events_highpri', 'events_unbound']);
+  });
+
+  it('gives what work_on_cpu throws to its caller', async () => {
+    const { door, workqueues } = setUp();
+    const failing = async () => {
+      throw new KernelError('ENODEV', 'probe');
+    };
+    await expect(door.call('test', () => workqueues.workOnCpu(1, failing))).rejects.toThrow(/ENODEV/);
+    await expect(door.call('test', () => workqueues.workOnCpu(9, failing))).rejects.toThrow(/EINVAL/);
+  });
+});
