@@ -324,6 +324,31 @@ export interface Gendisk extends HasKernel {
   readonly diskseq: number;
 }
 
+/** @kernel include/uapi/linux/fs.h BLKGETSIZE64 and its neighbours */
+export const BLKROSET = 0x125d;
+export const BLKROGET = 0x125e;
+export const BLKRRPART = 0x125f;
+export const BLKGETSIZE = 0x1260;
+export const BLKFLSBUF = 0x1261;
+export const BLKSSZGET = 0x1268;
+export const BLKDISCARD = 0x1277;
+export const BLKIOMIN = 0x1278;
+export const BLKIOOPT = 0x1279;
+export const BLKPBSZGET = 0x127b;
+export const BLKZEROOUT = 0x127f;
+export const BLKGETSIZE64 = 0x80081272;
+
+/** Argument of the ioctls that read or set one number. */
+export interface BlkIoctlValue {
+  value: number;
+}
+
+/** Argument of BLKDISCARD and BLKZEROOUT, in bytes. */
+export interface BlkIoctlRange {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
 /** Orders requests between submission and dispatch. Any context; never sleeps. @kernel include/linux/elevator.h elevator_mq_ops */
 export interface IoScheduler {
   readonly name: string;
@@ -347,6 +372,9 @@ export interface IoSchedulerType {
 /** The block layer of one machine. */
 export interface BlkMq {
   readonly kernel: Kernel;
+
+  /** Makes `kblockd`, once, at boot; without it the first queue does. Task context. @kernel block/blk-core.c blk_dev_init */
+  blkDevInit(): void;
 
   /** Allocates tags and requests (calls initRequest). Throws EINVAL, ENOMEM. Task context. @kernel block/blk-mq.c blk_mq_alloc_tag_set */
   blkMqAllocTagSet(init: BlkMqTagSetInit): BlkMqTagSet;

@@ -3,8 +3,8 @@
  * Kernel counterpart: drivers/base/bus.c.
  */
 import { type HasKernel, type Kernel, KernelError, traced, wakeUpAll } from '@nvme-stack/kernel';
-import { deviceAttach } from './device-attach.js';
 import type { DeviceImpl } from './device.js';
+import { deviceAttach } from './device-attach.js';
 import type { DriverPrivate } from './driver.js';
 import { type KobjectImpl, kobjectCreateAndAdd, kobjectPut } from './kobject.js';
 import type { Attribute, BusType, DeviceDriver } from './ports.js';
@@ -52,7 +52,10 @@ export function busUnregister(core: DeviceCoreState, bus: BusType): void {
   const priv = core.buses.get(bus);
   if (priv === undefined) return;
   if (priv.devices.size > 0 || priv.drivers.size > 0) {
-    throw new KernelError('EBUSY', `bus ${bus.name}: ${priv.devices.size} devices and ${priv.drivers.size} drivers are on it`);
+    throw new KernelError(
+      'EBUSY',
+      `bus ${bus.name}: ${priv.devices.size} devices and ${priv.drivers.size} drivers are on it`,
+    );
   }
   core.buses.delete(bus);
   kobjectPut(priv.driversKset);

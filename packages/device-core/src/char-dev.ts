@@ -3,8 +3,8 @@
  * Kernel counterpart: fs/char_dev.c, register_blkdev in block/genhd.c, drivers/base/devtmpfs.c.
  */
 import { KernelError, traced } from '@nvme-stack/kernel';
-import { deviceAdd, deviceDel } from './device-add.js';
 import type { DeviceImpl } from './device.js';
+import { deviceAdd, deviceDel } from './device-add.js';
 import type { Cdev, DevT, FileOperations } from './ports.js';
 import { type DeviceCoreState, faultAt } from './state.js';
 
@@ -45,7 +45,8 @@ function freeMajor(taken: Map<number, string>, ranges: readonly (readonly [numbe
 
 /** @kernel fs/char_dev.c alloc_chrdev_region */
 export function allocChrdevRegion(core: DeviceCoreState, name: string, minors: number): number {
-  if (!(minors >= 1 && minors <= 1 << 20)) throw new KernelError('EINVAL', `${name}: ${minors} minors; allowed are 1 to 1048576`);
+  if (!(minors >= 1 && minors <= 1 << 20))
+    throw new KernelError('EINVAL', `${name}: ${minors} minors; allowed are 1 to 1048576`);
   faultAt(core, `alloc_chrdev_region:${name}`);
   const major = freeMajor(core.tables.chrdevs, CHRDEV_RANGES, name);
   core.tables.chrdevs.set(major, name);

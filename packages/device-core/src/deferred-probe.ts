@@ -4,8 +4,8 @@
  * Kernel counterpart: deferred_probe_work_func and its lists in drivers/base/dd.c.
  */
 import { traced, waitEvent } from '@nvme-stack/kernel';
-import { busProbeDevice } from './device-attach.js';
 import { type DeviceImpl, getDevice, putDevice } from './device.js';
+import { busProbeDevice } from './device-attach.js';
 import type { DeviceCoreState } from './state.js';
 
 /** @kernel drivers/base/dd.c driver_deferred_probe_add */
@@ -28,14 +28,17 @@ export const deferredProbeTrigger = traced('driver_deferred_probe_trigger', (cor
 });
 
 /** @kernel drivers/base/dd.c deferred_probe_work_func */
-export async function deferredProbeWorkFunc(core: DeviceCoreState): Promise<void> {
-  for (const dev of core.deferredActive) {
-    core.deferredActive.delete(dev);
-    getDevice(dev);
-    await busProbeDevice(dev);
-    putDevice(dev);
-  }
-}
+export const deferredProbeWorkFunc = traced(
+  'deferred_probe_work_func',
+  async (core: DeviceCoreState): Promise<void> => {
+    for (const dev of core.deferredActive) {
+      core.deferredActive.delete(dev);
+      getDevice(dev);
+      await busProbeDevice(dev);
+      putDevice(dev);
+    }
+  },
+);
 
 /** Waits for the deferred list's work, for probes under way and for asynchronous ones. @kernel drivers/base/dd.c wait_for_device_probe */
 export async function waitForDeviceProbe(core: DeviceCoreState): Promise<void> {

@@ -7,8 +7,8 @@ import { busAddDevice, busRemoveDevice } from './bus.js';
 import { createDevNode, removeDevNode } from './char-dev.js';
 import { addClassLinks, classParent, cleanupGlueDir, joinClass, leaveClass, removeClassLinks } from './class.js';
 import { deferredProbeDel } from './deferred-probe.js';
-import { busProbeDevice } from './device-attach.js';
 import { type DeviceImpl, getDevice, putDevice } from './device.js';
+import { busProbeDevice } from './device-attach.js';
 import { devresReleaseAll } from './devres.js';
 import { type KobjectImpl, kobjectAdd, kobjectRemove } from './kobject.js';
 import type { Attribute, AttributeGroup } from './ports.js';
@@ -34,7 +34,7 @@ export const deviceAdd = traced('device_add', async (dev: DeviceImpl): Promise<v
   dev.registered = true;
   dev.core.devices.add(dev);
   kobjectUeventEnv(dev.kobj, 'add');
-  if (dev.matchDriver) await busProbeDevice(dev);
+  await busProbeDevice(dev);
   dev.parent?.children.add(dev);
   joinClass(dev);
 });

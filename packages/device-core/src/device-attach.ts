@@ -27,16 +27,19 @@ class AttachData {
 }
 
 /** @kernel drivers/base/dd.c __device_attach_driver */
-const deviceAttachDriver = traced('__device_attach_driver', async (driver: DriverPrivate, data: AttachData): Promise<number> => {
-  const { dev } = data;
-  if (!driverMatchDevice(driver.drv, dev)) return 0;
-  const asyncAllowed = driverAllowsAsyncProbing(driver);
-  if (asyncAllowed) data.haveAsync = true;
-  if (data.checkAsync && asyncAllowed !== data.wantAsync) return 0;
-  const result = await driverProbeDevice(driver, dev);
-  if (result < 0) return result;
-  return result === 0 ? 1 : 0;
-});
+const deviceAttachDriver = traced(
+  '__device_attach_driver',
+  async (driver: DriverPrivate, data: AttachData): Promise<number> => {
+    const { dev } = data;
+    if (!driverMatchDevice(driver.drv, dev)) return 0;
+    const asyncAllowed = driverAllowsAsyncProbing(driver);
+    if (asyncAllowed) data.haveAsync = true;
+    if (data.checkAsync && asyncAllowed !== data.wantAsync) return 0;
+    const result = await driverProbeDevice(driver, dev);
+    if (result < 0) return result;
+    return result === 0 ? 1 : 0;
+  },
+);
 
 async function tryDrivers(dev: DeviceImpl, data: AttachData): Promise<number> {
   const bus = dev.bus === null ? null : busPrivate(dev.core, dev.bus);
@@ -78,11 +81,14 @@ export const busProbeDevice = traced('bus_probe_device', async (dev: DeviceImpl)
 });
 
 /** Binds one driver to one device, as a user asked. Throws probe's errno, EBUSY, EAGAIN for a deferral. @kernel drivers/base/dd.c device_driver_attach */
-export const deviceDriverAttach = traced('device_driver_attach', async (dev: DeviceImpl, driver: DriverPrivate): Promise<void> => {
-  const result = await withMutex(dev.lock, () => driverProbeDeviceLocked(driver, dev));
-  if (result === 0) return;
-  const errno = result > 0 ? -result : result;
-  const what = `bind ${driver.drv.name} to ${dev.name}`;
-  if (dev.core.era.bindFailure === 'enodev') throw failure(-Errno.ENODEV, what);
-  throw failure(errno === -Errno.EPROBE_DEFER ? -Errno.EAGAIN : errno, what);
-});
+export const deviceDriverAttach = traced(
+  'device_driver_attach',
+  async (dev: DeviceImpl, driver: DriverPrivate): Promise<void> => {
+    const result = await withMutex(dev.lock, () => driverProbeDeviceLocked(driver, dev));
+    if (result === 0) return;
+    const errno = result > 0 ? -result : result;
+    const what = `bind ${driver.drv.name} to ${dev.name}`;
+    if (dev.core.era.bindFailure === 'enodev') throw failure(-Errno.ENODEV, what);
+    throw failure(errno === -Errno.EPROBE_DEFER ? -Errno.EAGAIN : errno, what);
+  },
+);

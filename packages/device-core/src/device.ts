@@ -85,7 +85,8 @@ export function putDevice(dev: DeviceImpl): void {
 function deviceRelease(dev: DeviceImpl): void {
   if (dev.registered) dev.kernel.ex.bug(`device ${dev.name} lost its last reference while it is registered`);
   for (let node = dev.devres.pop(); node !== undefined; node = dev.devres.pop()) {
-    if (node.release() !== undefined) dev.kernel.ex.bug(`devres action ${node.name} of ${dev.name} sleeps in put_device`);
+    if (node.release() !== undefined)
+      dev.kernel.ex.bug(`devres action ${node.name} of ${dev.name} sleeps in put_device`);
   }
   kobjectRemove(dev.kobj);
   dev.kernel.live.remove('kobjects', dev.name);

@@ -15,7 +15,10 @@ export const driverAttach = traced('driver_attach', (driver: DriverPrivate): Pro
 });
 
 /** The whole of driver_attach in a worker, as 4.x did it. @kernel drivers/base/bus.c driver_attach_async */
-export const driverAttachAsync = traced('driver_attach_async', (driver: DriverPrivate): Promise<void> => driverAttach(driver));
+export const driverAttachAsync = traced(
+  'driver_attach_async',
+  (driver: DriverPrivate): Promise<void> => driverAttach(driver),
+);
 
 /** @kernel drivers/base/dd.c __driver_attach */
 const driverAttachOne = traced('__driver_attach', async (driver: DriverPrivate, dev: DeviceImpl): Promise<void> => {

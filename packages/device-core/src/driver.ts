@@ -4,8 +4,8 @@
  */
 import { type HasKernel, type Kernel, KernelError, traced, WaitQueue, waitEvent } from '@nvme-stack/kernel';
 import { type BusPrivate, busPrivate } from './bus.js';
-import { driverAttach, driverAttachAsync, driverAllowsAsyncProbing, driverDetach } from './driver-attach.js';
 import type { DeviceImpl } from './device.js';
+import { driverAllowsAsyncProbing, driverAttach, driverAttachAsync, driverDetach } from './driver-attach.js';
 import { bindAttribute, driverUeventAttribute, unbindAttribute } from './driver-files.js';
 import { type KobjectImpl, kobjectCreateAndAdd, kobjectPut } from './kobject.js';
 import { moduleAddDriver, moduleRemoveDriver } from './module-links.js';
@@ -42,24 +42,27 @@ export class DriverPrivate implements HasKernel {
 }
 
 /** @kernel drivers/base/driver.c driver_register */
-export const driverRegister = traced('driver_register', async (core: DeviceCoreState, drv: DeviceDriver): Promise<void> => {
-  const bus = requireBus(core, drv);
-  warnOnClash(core, drv);
-  if (driverFind(bus, drv.name) !== null) {
-    log(core, 'err', `Error: Driver '${drv.name}' is already registered, aborting...`);
-    throw new KernelError('EBUSY', `driver '${drv.name}' is registered on bus ${drv.bus.name} already`);
-  }
-  const driver = await busAddDriver(bus, drv);
-  try {
-    // The compiler inlines driver_add_groups here, so that the call graph shows only bus_add_driver's.
-    faultAt(core, `driver_register/driver_add_groups:${drv.name}`);
-    createGroups(driver.kobj, drv.groups ?? []);
-  } catch (error) {
-    await busRemoveDriver(driver);
-    throw error;
-  }
-  kobjectUeventEnv(driver.kobj, 'add');
-});
+export const driverRegister = traced(
+  'driver_register',
+  async (core: DeviceCoreState, drv: DeviceDriver): Promise<void> => {
+    const bus = requireBus(core, drv);
+    warnOnClash(core, drv);
+    if (driverFind(bus, drv.name) !== null) {
+      log(core, 'err', `Error: Driver '${drv.name}' is already registered, aborting...`);
+      throw new KernelError('EBUSY', `driver '${drv.name}' is registered on bus ${drv.bus.name} already`);
+    }
+    const driver = await busAddDriver(bus, drv);
+    try {
+      // The compiler inlines driver_add_groups here, so that the call graph shows only bus_add_driver's.
+      faultAt(core, `driver_register/driver_add_groups:${drv.name}`);
+      createGroups(driver.kobj, drv.groups ?? []);
+    } catch (error) {
+      await busRemoveDriver(driver);
+      throw error;
+    }
+    kobjectUeventEnv(driver.kobj, 'add');
+  },
+);
 
 function requireBus(core: DeviceCoreState, drv: DeviceDriver): BusPrivate {
   const bus = busPrivate(core, drv.bus);
@@ -138,21 +141,27 @@ const driverCreateFile = traced('driver_create_file', (driver: DriverPrivate, at
 });
 
 /** @kernel drivers/base/driver.c driver_add_groups */
-const driverAddGroups = traced('driver_add_groups', (driver: DriverPrivate, groups: readonly AttributeGroup[]): void => {
-  faultAt(driver.core, `bus_add_driver/driver_add_groups:${driver.drv.name}`);
-  createGroups(driver.kobj, groups);
-});
+const driverAddGroups = traced(
+  'driver_add_groups',
+  (driver: DriverPrivate, groups: readonly AttributeGroup[]): void => {
+    faultAt(driver.core, `bus_add_driver/driver_add_groups:${driver.drv.name}`);
+    createGroups(driver.kobj, groups);
+  },
+);
 
 /** Unbinds every device before it returns. @kernel drivers/base/driver.c driver_unregister */
-export const driverUnregister = traced('driver_unregister', async (core: DeviceCoreState, drv: DeviceDriver): Promise<void> => {
-  const driver = core.drivers.get(drv);
-  if (driver === undefined) {
-    log(core, 'warn', 'Unexpected driver unregister!');
-    return;
-  }
-  removeGroups(driver.kobj, drv.groups ?? []);
-  await busRemoveDriver(driver);
-});
+export const driverUnregister = traced(
+  'driver_unregister',
+  async (core: DeviceCoreState, drv: DeviceDriver): Promise<void> => {
+    const driver = core.drivers.get(drv);
+    if (driver === undefined) {
+      log(core, 'warn', 'Unexpected driver unregister!');
+      return;
+    }
+    removeGroups(driver.kobj, drv.groups ?? []);
+    await busRemoveDriver(driver);
+  },
+);
 
 /** @kernel drivers/base/bus.c bus_remove_driver */
 const busRemoveDriver = traced('bus_remove_driver', async (driver: DriverPrivate): Promise<void> => {

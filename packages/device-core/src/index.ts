@@ -16,9 +16,9 @@ import {
 } from './char-dev.js';
 import { classRegister, classUnregister } from './class.js';
 import { deferredProbeWorkFunc, waitForDeviceProbe } from './deferred-probe.js';
+import { type DeviceImpl, descendants, deviceInitialize, getDevice, putDevice } from './device.js';
 import { deviceAdd, deviceDel } from './device-add.js';
 import { deviceAttach } from './device-attach.js';
-import { type DeviceImpl, descendants, deviceInitialize, getDevice, putDevice } from './device.js';
 import { devmAddAction } from './devres.js';
 import { driverFind, driverRegister, driverUnregister } from './driver.js';
 import { closeFile, ioctlFile, type OpenFileImpl, openFile } from './files.js';
@@ -64,9 +64,24 @@ type Part<K extends keyof DeviceCore> = Pick<DeviceCore, K>;
 function driverModel(
   core: DeviceCoreState,
 ): Part<
-  | 'busRegister' | 'busUnregister' | 'busDevices' | 'driverRegister' | 'driverUnregister' | 'driverFind'
-  | 'deviceInitialize' | 'deviceAdd' | 'deviceDel' | 'getDevice' | 'putDevice' | 'deviceAttach' | 'deviceReleaseDriver'
-  | 'deviceChildren' | 'devmAddAction' | 'classRegister' | 'classUnregister' | 'classDevices'
+  | 'busRegister'
+  | 'busUnregister'
+  | 'busDevices'
+  | 'driverRegister'
+  | 'driverUnregister'
+  | 'driverFind'
+  | 'deviceInitialize'
+  | 'deviceAdd'
+  | 'deviceDel'
+  | 'getDevice'
+  | 'putDevice'
+  | 'deviceAttach'
+  | 'deviceReleaseDriver'
+  | 'deviceChildren'
+  | 'devmAddAction'
+  | 'classRegister'
+  | 'classUnregister'
+  | 'classDevices'
 > {
   return {
     busRegister: (bus) => busRegister(core, bus),
@@ -96,8 +111,18 @@ function driverModel(
 function kobjects(
   core: DeviceCoreState,
 ): Part<
-  | 'sysfs' | 'kobjectCreate' | 'kobjectDel' | 'sysfsCreateFile' | 'sysfsRemoveFile' | 'sysfsCreateGroup'
-  | 'sysfsRemoveGroup' | 'sysfsCreateLink' | 'sysfsRemoveLink' | 'kobjectUevent' | 'deviceUevent' | 'subscribeUevents'
+  | 'sysfs'
+  | 'kobjectCreate'
+  | 'kobjectDel'
+  | 'sysfsCreateFile'
+  | 'sysfsRemoveFile'
+  | 'sysfsCreateGroup'
+  | 'sysfsRemoveGroup'
+  | 'sysfsCreateLink'
+  | 'sysfsRemoveLink'
+  | 'kobjectUevent'
+  | 'deviceUevent'
+  | 'subscribeUevents'
 > {
   return {
     sysfs: createSysfs(core),
@@ -121,9 +146,22 @@ function kobjects(
 function nodesAndPower(
   core: DeviceCoreState,
 ): Part<
-  | 'allocChrdevRegion' | 'unregisterChrdevRegion' | 'registerBlkdev' | 'unregisterBlkdev' | 'cdevDeviceAdd'
-  | 'cdevDeviceDel' | 'addNode' | 'removeNode' | 'open' | 'close' | 'ioctl' | 'listNodes' | 'dpmSuspend' | 'dpmResume'
-  | 'deviceShutdown' | 'waitForDeviceProbe'
+  | 'allocChrdevRegion'
+  | 'unregisterChrdevRegion'
+  | 'registerBlkdev'
+  | 'unregisterBlkdev'
+  | 'cdevDeviceAdd'
+  | 'cdevDeviceDel'
+  | 'addNode'
+  | 'removeNode'
+  | 'open'
+  | 'close'
+  | 'ioctl'
+  | 'listNodes'
+  | 'dpmSuspend'
+  | 'dpmResume'
+  | 'deviceShutdown'
+  | 'waitForDeviceProbe'
 > {
   const file = (opened: OpenFile): OpenFileImpl => opened as OpenFileImpl;
   return {

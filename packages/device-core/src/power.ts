@@ -20,7 +20,8 @@ export function powerGroup(dev: DeviceImpl): AttributeGroup {
         show: () => `${control}\n`,
         store: (text) => {
           const value = text.trim();
-          if (value !== 'on' && value !== 'auto') throw new KernelError('EINVAL', `power/control '${value}': allowed are on, auto`);
+          if (value !== 'on' && value !== 'auto')
+            throw new KernelError('EINVAL', `power/control '${value}': allowed are on, auto`);
           control = value;
         },
       },

@@ -14,22 +14,25 @@ import { createLink, removeLink } from './sysfs.js';
 import { devPrefix, kobjectUeventEnv } from './uevent.js';
 
 /** With the device's lock held. A deferral is noted and tried again later. @kernel drivers/base/dd.c driver_probe_device */
-export const driverProbeDevice = traced('driver_probe_device', async (driver: DriverPrivate, dev: DeviceImpl): Promise<number> => {
-  const { core } = dev;
-  const triggerCount = core.deferredTriggerCount;
-  core.probeCount++;
-  try {
-    const result = await driverProbeDeviceLocked(driver, dev);
-    if (result === Errno.EPROBE_DEFER || result === -Errno.EPROBE_DEFER) {
-      deferredProbeAdd(dev);
-      if (triggerCount !== core.deferredTriggerCount) deferredProbeTrigger(core);
+export const driverProbeDevice = traced(
+  'driver_probe_device',
+  async (driver: DriverPrivate, dev: DeviceImpl): Promise<number> => {
+    const { core } = dev;
+    const triggerCount = core.deferredTriggerCount;
+    core.probeCount++;
+    try {
+      const result = await driverProbeDeviceLocked(driver, dev);
+      if (result === Errno.EPROBE_DEFER || result === -Errno.EPROBE_DEFER) {
+        deferredProbeAdd(dev);
+        if (triggerCount !== core.deferredTriggerCount) deferredProbeTrigger(core);
+      }
+      return result;
+    } finally {
+      core.probeCount--;
+      wakeUpAll(core.probeWaitqueue);
     }
-    return result;
-  } finally {
-    core.probeCount--;
-    wakeUpAll(core.probeWaitqueue);
-  }
-});
+  },
+);
 
 /** With the device's lock held. @kernel drivers/base/dd.c __driver_probe_device */
 export const driverProbeDeviceLocked = traced(

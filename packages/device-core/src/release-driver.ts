@@ -30,8 +30,11 @@ export const deviceReleaseDriver = traced('device_release_driver', (dev: DeviceI
 });
 
 /** Unbinds this driver; does nothing when another is bound. @kernel drivers/base/dd.c device_driver_detach */
-export const deviceDriverDetach = traced('device_driver_detach', (dev: DeviceImpl, driver: DriverPrivate): Promise<void> => {
-  return withMutex(dev.lock, async () => {
-    if (dev.driver === driver.drv) await releaseLocked(dev);
-  });
-});
+export const deviceDriverDetach = traced(
+  'device_driver_detach',
+  (dev: DeviceImpl, driver: DriverPrivate): Promise<void> => {
+    return withMutex(dev.lock, async () => {
+      if (dev.driver === driver.drv) await releaseLocked(dev);
+    });
+  },
+);

@@ -14,7 +14,7 @@ import {
   type Task,
   WaitQueue,
 } from '@nvme-stack/kernel';
-import type { WorkStruct, Workqueues } from '@nvme-stack/workqueue/ports';
+import type { Workqueues, WorkStruct } from '@nvme-stack/workqueue/ports';
 import type { BusPrivate } from './bus.js';
 import type { DevTables } from './char-dev.js';
 import type { ClassPrivate } from './class.js';
@@ -54,7 +54,7 @@ export class DeviceCoreState implements HasKernel {
   readonly sysfsRoot = new SysfsNode('sys', 'dir', 0o755, null, null, null);
   /** Set once, while the state is being built. */
   top: TopKobjects;
-  /** /sys/devices/virtual and what else is made when first needed. */
+  /** /sys/devices/virtual, made when first needed. */
   virtualDir: KobjectImpl | null = null;
 
   readonly buses = new Map<BusType, BusPrivate>();
@@ -72,8 +72,9 @@ export class DeviceCoreState implements HasKernel {
   /** @kernel drivers/base/dd.c probe_count */
   probeCount = 0;
   readonly probeWaitqueue: WaitQueue;
-  /** Serialises nothing but the deferred lists' hand-over. @kernel drivers/base/dd.c deferred_probe_mutex */
+  /** Devices whose probe waits for another driver. @kernel drivers/base/dd.c deferred_probe_pending_list */
   readonly deferredPending = new Set<DeviceImpl>();
+  /** Devices about to be tried again. @kernel drivers/base/dd.c deferred_probe_active_list */
   readonly deferredActive = new Set<DeviceImpl>();
   /** @kernel drivers/base/dd.c deferred_trigger_count */
   deferredTriggerCount = 0;

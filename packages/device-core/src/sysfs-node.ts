@@ -41,7 +41,8 @@ export function nodePath(node: SysfsNode): string {
 /** Puts a node below a directory. Throws EEXIST for a name taken. @kernel fs/kernfs/dir.c kernfs_add_one */
 function addNode(parent: SysfsNode, node: SysfsNode): SysfsNode {
   if (parent.removed) throw new KernelError('ENOENT', `${nodePath(parent)} has been removed`);
-  if (parent.children.has(node.name)) throw new KernelError('EEXIST', `${nodePath(parent)}/${node.name} is there already`);
+  if (parent.children.has(node.name))
+    throw new KernelError('EEXIST', `${nodePath(parent)}/${node.name} is there already`);
   parent.children.set(node.name, node);
   return node;
 }

@@ -37,7 +37,11 @@ function subsystemOf(kobj: KobjectImpl): string | null {
 }
 
 /** Sends an event, untraced: subsystems that register while the machine is built send theirs before any task runs. */
-export function sendUevent(kobj: KobjectImpl, action: UeventAction, extra: Readonly<Record<string, string>> = {}): void {
+export function sendUevent(
+  kobj: KobjectImpl,
+  action: UeventAction,
+  extra: Readonly<Record<string, string>> = {},
+): void {
   if (action === 'remove') kobj.removeUeventSent = true;
   const subsystem = subsystemOf(kobj);
   if (subsystem === null) return;
@@ -59,11 +63,16 @@ export const kobjectUeventEnv = traced('kobject_uevent_env', sendUevent);
 export function kobjectSynthUevent(kobj: KobjectImpl, text: string): void {
   const [word, uuid, ...args] = text.trim().split(/\s+/);
   const action = ACTIONS.find((name) => name === word);
-  const good = action !== undefined && (uuid === undefined || UUID.test(uuid)) && args.every((arg) => SYNTH_ARG.test(arg));
+  const good =
+    action !== undefined && (uuid === undefined || UUID.test(uuid)) && args.every((arg) => SYNTH_ARG.test(arg));
   if (!good) {
     const { device } = kobj;
-    if (device !== null) device.core.kernel.printk.print('err', `${devPrefix(device)}: uevent: failed to send synthetic uevent: -22`);
-    throw new KernelError('EINVAL', `uevent '${text.trim()}': allowed are ${ACTIONS.join(', ')}, then a UUID and KEY=value`);
+    if (device !== null)
+      device.core.kernel.printk.print('err', `${devPrefix(device)}: uevent: failed to send synthetic uevent: -22`);
+    throw new KernelError(
+      'EINVAL',
+      `uevent '${text.trim()}': allowed are ${ACTIONS.join(', ')}, then a UUID and KEY=value`,
+    );
   }
   const env: Record<string, string> = {};
   if (kobj.core.era.synthUuid) env.SYNTH_UUID = uuid ?? '0';

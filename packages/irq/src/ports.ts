@@ -5,9 +5,9 @@
 import type { Kernel } from '@nvme-stack/kernel';
 
 /** @kernel include/linux/irqreturn.h irqreturn */
-export const IRQ_NONE = 0;
-export const IRQ_HANDLED = 1;
-export const IRQ_WAKE_THREAD = 2;
+export const IRQ_NONE = 0 as const;
+export const IRQ_HANDLED = 1 as const;
+export const IRQ_WAKE_THREAD = 2 as const;
 export type IrqReturn = 0 | 1 | 2;
 
 /** @kernel include/linux/interrupt.h IRQF_SHARED */
@@ -122,7 +122,12 @@ export interface Irqs {
   disposeMapping(irq: number): void;
 
   /** Makes `nvec` interrupts on `domain` for a device and writes their messages; returns the irq of each index. Throws ENOSPC. Task context. @kernel kernel/irq/msi.c msi_domain_alloc_irqs_range */
-  msiAllocIrqs(domain: IrqDomain, device: MsiDevice, nvec: number, affinity: readonly IrqAffinityDesc[] | null): number[];
+  msiAllocIrqs(
+    domain: IrqDomain,
+    device: MsiDevice,
+    nvec: number,
+    affinity: readonly IrqAffinityDesc[] | null,
+  ): number[];
   msiFreeIrqs(domain: IrqDomain, device: MsiDevice, irqs: readonly number[]): void;
 
   /** Spreads vectors over CPUs; calls `affd.calcSets`. Null: no spreading needed. @kernel kernel/irq/affinity.c irq_create_affinity_masks */

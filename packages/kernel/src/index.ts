@@ -17,18 +17,8 @@ export {
   waitForCompletion,
   waitForCompletionTimeout,
 } from './sync/completion.js';
-export {
-  downRead,
-  downWrite,
-  Mutex,
-  mutexLock,
-  mutexTrylock,
-  mutexUnlock,
-  RwSemaphore,
-  upRead,
-  upWrite,
-  withMutex,
-} from './sync/mutex.js';
+export { Mutex, mutexLock, mutexTrylock, mutexUnlock, withMutex } from './sync/mutex.js';
+export { downRead, downWrite, RwSemaphore, upRead, upWrite } from './sync/rwsem.js';
 export { cpuRelax, msleep, scheduleTimeout, sleepNs, usleepRange } from './sync/sleep.js';
 export { SpinLock, spinLock, spinLockIrq, spinUnlock, spinUnlockIrq } from './sync/spinlock.js';
 export { WaitQueue, waitEvent, waitEventTimeout, wakeUpAll } from './sync/wait-queue.js';

@@ -5,10 +5,12 @@ import { type Costs, DEFAULT_COSTS } from './costs.js';
 import { ExecutorImpl } from './executor/executor.js';
 import { FrontDoorImpl } from './executor/front-door.js';
 import { createLiveObjects } from './live-objects.js';
+import { createLockChecker } from './sync/lock-checker.js';
 import { createPhysicalMemory } from './memory/physical-memory.js';
 import type {
   Checks,
   Clock,
+  Executor,
   FrontDoor,
   HostLoop,
   Kernel,
@@ -45,6 +47,8 @@ export interface KernelOptions {
   readonly strict?: boolean;
   /** A real clock; default: virtual time. */
   readonly clock?: Clock;
+  /** Wraps the executor that everything but the kernel's own loop is given, as `tracedExecutor` does. */
+  readonly executor?: (inner: Executor) => Executor;
   /** Makes the RAM; default: an arena of `memoryBytes`. */
   readonly memory?: (live: LiveObjects, bug: (message: string) => never) => PhysicalMemory;
 }
@@ -61,13 +65,15 @@ export function createKernel(options: KernelOptions): KernelInstance {
   const nrNodes = options.nrNodes ?? 1;
   const costs = { ...DEFAULT_COSTS, ...options.costs };
   const random = createRandomStreams(options.seed ?? 1);
-  const ex = new ExecutorImpl({
+  const checks = options.checks ?? 'full';
+  const loop = new ExecutorImpl({
     nrCpus,
     clock: options.clock ?? null,
     wakeNs: costs.wakeNs,
     choose: options.interleave === true ? (n) => random.next('interleave') % n : null,
   });
-  const trace = new TraceImpl(ex, options.trace ?? 'off');
+  const trace = new TraceImpl(loop, options.trace ?? 'off');
+  const ex = options.executor?.(loop) ?? loop;
   const live = createLiveObjects();
   const bug = (message: string): never => ex.bug(message);
   const memory =
@@ -75,7 +81,7 @@ export function createKernel(options: KernelOptions): KernelInstance {
     createPhysicalMemory({ sizeBytes: options.memoryBytes ?? 64 << 20, nrNodes, live, onBug: bug });
   const base = {
     profile: options.profile ?? '6.12',
-    checks: options.checks ?? 'full',
+    checks,
     nrCpus,
     nrNodes,
     costs,
@@ -88,10 +94,12 @@ export function createKernel(options: KernelOptions): KernelInstance {
     procfs: createProcfs(),
     live,
     random,
+    lockChecker: checks === 'full' ? createLockChecker(ex) : null,
     cpuToNode: (cpu: number) => Math.floor((cpu * nrNodes) / nrCpus),
   } as const;
   const kernel = Object.assign(base, { kernel: null as unknown as Kernel });
   kernel.kernel = kernel;
-  const door = new FrontDoorImpl(ex, options.host, options.strict ?? false);
+  kernel.procfs.register('/proc/iomem', () => kernel.iomem.show());
+  const door = new FrontDoorImpl(loop, options.host, options.strict ?? false);
   return { kernel, door };
 }

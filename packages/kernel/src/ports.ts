@@ -38,10 +38,20 @@ export interface Task {
   readonly state: 'ready' | 'running' | 'parked' | 'dead';
   /** preempt_count: above zero the task may not sleep. */
   atomic: number;
+  /** Above zero: interrupts of its CPU wait, also inside `udelay`. @kernel include/linux/irqflags.h local_irq_disable */
+  irqsOff: number;
+  /** Locks it holds, outermost first; kept by the lock checker, else empty. @kernel include/linux/sched.h task_struct.held_locks */
+  readonly heldLocks: HeldLock[];
   /** What a parked task waits for, in words. */
   readonly waitsFor: string;
   /** Per-task pointer of the block layer. @kernel include/linux/sched.h task_struct.plug */
   plug: unknown;
+}
+
+/** A lock that is held, and the context it was taken in. @kernel include/linux/lockdep.h held_lock */
+export interface HeldLock {
+  readonly name: string;
+  readonly context: Context;
 }
 
 /** Tasks parked on one event, first in, first out. Opaque to all but the executor. */
@@ -88,11 +98,14 @@ export interface Executor {
   item<A>(context: Exclude<Context, 'task'>, cpu: number, fn: (arg: A) => void, arg: A): Item;
   /** Makes the item ready; never runs anything itself. Returns false when it was ready already. */
   post(item: Item): boolean;
-  /** Makes the item ready at `timeNs`, moving it if it was armed. @kernel kernel/time/timer.c mod_timer */
+  /** Makes the item ready at `timeNs`, moving it if it was armed or posted. @kernel kernel/time/timer.c mod_timer */
   arm(item: Item, timeNs: number): void;
   /** Takes back `post` or `arm`; returns whether it was pending. @kernel kernel/time/timer.c del_timer */
   disarm(item: Item): boolean;
-  /** Busy time: interrupts and device events that fall due run nested, tasks do not. */
+  /**
+   * Busy time: device events that fall due run nested, and so do interrupts, unless this CPU's wait (a hard interrupt,
+   * interrupts off) or a lock is held (then other CPUs' wait too); tasks do not. Any context but device.
+   */
   udelay(ns: number): void;
 
   /** Starts a task; its first slice comes from the ready queue. An error it ends with is a BUG. */
@@ -119,11 +132,11 @@ export interface Executor {
   hostWait<T>(promise: Promise<T>): Promise<T>;
   /** From device context: virtual time stands still until `release` is called; then `fn(arg)` runs in device context. */
   hostHold<A>(fn: (arg: A) => void, arg: A): () => void;
-  /** Every parked task, for reports. */
+  /** Every parked task in the order of their pids, for reports. */
   parkedTasks(): readonly Task[];
 }
 
-/** How the host calls into a machine. */
+/** How the host calls into a machine. What is outstanding rejects when the machine halts or is closed. */
 export interface FrontDoor {
   /** Runs `main` as a task and resolves or rejects with it; the machine is pumped while calls are outstanding. */
   call<T>(name: string, main: () => Promise<T>, cpu?: number): Promise<T>;
@@ -378,6 +391,15 @@ export interface RandomStreams {
   next(stream: string): number;
 }
 
+/** Remembers in which order locks are taken, by name; an order that could deadlock is a BUG. @kernel kernel/locking/lockdep.c */
+export interface LockChecker {
+  /** Before waiting for a lock: checks it against every lock held in this context. */
+  wants(name: string): void;
+  /** The lock is held. */
+  holds(name: string): void;
+  released(name: string): void;
+}
+
 // ---------------------------------------------------------------------------------------------- the instance
 
 /** One machine's kernel instance: what every traced function reaches from its first argument. */
@@ -400,6 +422,8 @@ export interface Kernel {
   readonly procfs: Procfs;
   readonly live: LiveObjects;
   readonly random: RandomStreams;
+  /** Only with `checks: 'full'`. */
+  readonly lockChecker: LockChecker | null;
   /** NUMA node of a CPU. @kernel include/linux/topology.h cpu_to_node */
   cpuToNode(cpu: number): number;
 }

@@ -2,9 +2,10 @@
  * A module in memory: its state, its parameters, who uses it, and its directory below /sys/module.
  * Kernel counterpart: struct module, kernel/module/sysfs.c.
  */
-import type { HasKernel, Kernel } from '@nvme-stack/kernel';
+
 import type { Attribute, DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
-import { parseParam, type ParamValue, showParam } from './params.js';
+import type { HasKernel, Kernel } from '@nvme-stack/kernel';
+import { type ParamValue, parseParam, showParam } from './params.js';
 import type { ModuleDefinition, ModuleParam } from './ports.js';
 
 /** @kernel include/linux/module.h module_state */

@@ -2,8 +2,9 @@
  * Loading and unloading: insmod, modprobe, rmmod.
  * Kernel counterpart: load_module, do_init_module and delete_module in kernel/module/main.c.
  */
-import { type HasKernel, type Kernel, KernelError, traced, WaitQueue, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
+
 import type { DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
+import { type HasKernel, type Kernel, KernelError, traced, WaitQueue, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
 import type { Workqueues } from '@nvme-stack/workqueue/ports';
 import { MODULES_ERAS, type ModulesEra } from './eras.js';
 import { LoadedModule, modSysfsSetup, modSysfsTeardown } from './loaded-module.js';
@@ -49,7 +50,8 @@ export async function loadModule(
   given: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   await settled(loader, definition.name);
-  if (loader.modules.has(definition.name)) throw new KernelError('EEXIST', `module ${definition.name} is loaded already`);
+  if (loader.modules.has(definition.name))
+    throw new KernelError('EEXIST', `module ${definition.name} is loaded already`);
   const uses = definition.dependsOn.map((name) => requireLive(loader, definition.name, name));
   const params = parseParams(definition, given);
   const mod = new LoadedModule(loader.kernel, definition, params, uses);
@@ -67,7 +69,8 @@ async function settled(loader: ModuleLoader, name: string): Promise<void> {
 
 function requireLive(loader: ModuleLoader, name: string, needed: string): LoadedModule {
   const mod = loader.modules.get(needed);
-  if (mod === undefined || mod.state !== 'live') throw new KernelError('ENOENT', `module ${name} needs ${needed}, which is not loaded`);
+  if (mod === undefined || mod.state !== 'live')
+    throw new KernelError('ENOENT', `module ${name} needs ${needed}, which is not loaded`);
   return mod;
 }
 
@@ -119,9 +122,13 @@ export async function modprobe(
 ): Promise<void> {
   const definition = loader.known.get(name);
   if (definition === undefined) {
-    throw new KernelError('ENOENT', `module '${name}' is not known; known are ${[...loader.known.keys()].join(', ') || 'none'}`);
+    throw new KernelError(
+      'ENOENT',
+      `module '${name}' is not known; known are ${[...loader.known.keys()].join(', ') || 'none'}`,
+    );
   }
-  if (path.includes(name)) throw new KernelError('EINVAL', `modules depend on each other: ${[...path, name].join(' → ')}`);
+  if (path.includes(name))
+    throw new KernelError('EINVAL', `modules depend on each other: ${[...path, name].join(' → ')}`);
   await settled(loader, name);
   if (loader.modules.has(name)) return;
   parseParams(definition, given);
@@ -134,7 +141,10 @@ export async function deleteModule(loader: ModuleLoader, name: string): Promise<
   const mod = loader.modules.get(name);
   if (mod === undefined) throw new KernelError('ENOENT', `module ${name} is not loaded`);
   if (mod.users.size > 0) {
-    throw new KernelError('EAGAIN', `module ${name} is in use by ${[...mod.users].map((user) => user.name).join(', ')}`);
+    throw new KernelError(
+      'EAGAIN',
+      `module ${name} is in use by ${[...mod.users].map((user) => user.name).join(', ')}`,
+    );
   }
   if (mod.state !== 'live') throw new KernelError('EBUSY', `module ${name} is ${mod.state}`);
   const { exit } = mod.definition;

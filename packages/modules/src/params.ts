@@ -18,7 +18,7 @@ const INT_RANGES: Readonly<Record<'int' | 'uint' | 'ulong', readonly [number, nu
 /** Longest text of a `charp`. @kernel kernel/params.c param_set_charp */
 const MAX_TEXT = 1024;
 
-const INTEGER = /^([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]+)|([0-9]+))$/;
+const INTEGER = /^([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]+)|(0|[1-9][0-9]*))$/;
 
 /** An integer in decimal, 0x hexadecimal or 0 octal; null when it is none. @kernel lib/kstrtox.c kstrtoint */
 function parseInteger(text: string): number | null {
@@ -64,22 +64,33 @@ function parseTyped(param: ModuleParam, given: unknown): ParamValue | null {
 export function parseParam(module: string, param: ModuleParam, given: unknown): ParamValue {
   const value = parseTyped(param, given);
   if (value === null) {
-    throw new KernelError('EINVAL', `module ${module}: parameter ${param.name} cannot be '${String(given)}'; allowed is ${allowedText(param)}`);
+    throw new KernelError(
+      'EINVAL',
+      `module ${module}: parameter ${param.name} cannot be '${String(given)}'; allowed is ${allowedText(param)}`,
+    );
   }
   return param.set === undefined ? value : param.set(value);
 }
 
 /** All values of a module, defaults included. Throws EINVAL for an unknown name as well. @kernel kernel/params.c parse_args */
-export function parseParams(definition: ModuleDefinition, given: Readonly<Record<string, unknown>>): Record<string, ParamValue> {
+export function parseParams(
+  definition: ModuleDefinition,
+  given: Readonly<Record<string, unknown>>,
+): Record<string, ParamValue> {
   const { name, params } = definition;
   for (const key of Object.keys(given)) {
     if (params.some((param) => param.name === key)) continue;
     const known = params.map((param) => param.name).join(', ');
-    throw new KernelError('EINVAL', `module ${name} has no parameter '${key}' (given '${String(given[key])}'); it has ${known === '' ? 'none' : known}`);
+    throw new KernelError(
+      'EINVAL',
+      `module ${name} has no parameter '${key}' (given '${String(given[key])}'); it has ${known === '' ? 'none' : known}`,
+    );
   }
   const values: Record<string, ParamValue> = {};
   for (const param of params) {
-    values[param.name] = Object.hasOwn(given, param.name) ? parseParam(name, param, given[param.name]) : param.defaultValue;
+    values[param.name] = Object.hasOwn(given, param.name)
+      ? parseParam(name, param, given[param.name])
+      : param.defaultValue;
   }
   return values;
 }

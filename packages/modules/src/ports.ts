@@ -25,7 +25,12 @@ export interface ModuleDefinition {
   /** Modules that `modprobe` loads first and that must be live. */
   readonly dependsOn: readonly string[];
   readonly params: readonly ModuleParam[];
-  readonly info: { readonly author: string; readonly license: string; readonly version?: string; readonly description?: string };
+  readonly info: {
+    readonly author: string;
+    readonly license: string;
+    readonly version?: string;
+    readonly description?: string;
+  };
   /** Symbol of its init function, as the trace shows it (`nvme_init`). */
   readonly initSymbol: string;
   /** @kernel include/linux/module.h module_init */
@@ -45,7 +50,7 @@ export interface Modules {
   insmod(definition: ModuleDefinition, params?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Loads a known module and what it depends on. */
   modprobe(name: string, params?: Readonly<Record<string, unknown>>): Promise<void>;
-  /** EWOULDBLOCK is EAGAIN; EBUSY without exit or while others depend on it; ENOENT when not loaded. @kernel kernel/module/main.c delete_module */
+  /** EAGAIN (Linux's EWOULDBLOCK) while others depend on it; EBUSY without an exit or on its way in or out; ENOENT when not loaded. Task context. @kernel kernel/module/main.c delete_module */
   rmmod(name: string): Promise<void>;
   /** Loaded modules, newest first, as lsmod lists them. */
   list(): readonly { readonly name: string; readonly refcount: number; readonly usedBy: readonly string[] }[];

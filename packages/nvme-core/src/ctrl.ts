@@ -122,7 +122,6 @@ export class Ctrl implements NvmeCtrl {
   discardPageBusy = false;
   cdev: Cdev | null = null;
   hwmon: HasKernel | null = null;
-  stopped: boolean = false;
 
   constructor(core: CoreState, dev: Device, ops: NvmeCtrlOps, quirks: number, transport: unknown, works: CtrlWorks) {
     const { kernel, workqueues } = core;

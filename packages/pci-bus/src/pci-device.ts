@@ -106,5 +106,7 @@ export function pciName(domain: number, bus: number, devfn: number): string {
 
 /** A log line of the function, under its driver's name when it has one. @kernel include/linux/pci.h pci_info */
 export function pciLog(pdev: PciDevice, level: LogLevel, text: string): void {
-  pdev.kernel.printk.print(level, `${pdev.driver?.name ?? 'pci'} ${pdev.name}: ${text}`);
+  // Before pci_device_add there is no device to ask for its driver.
+  const driver = (pdev.dev as Device | null)?.driver;
+  pdev.kernel.printk.print(level, `${driver?.name ?? 'pci'} ${pdev.name}: ${text}`);
 }

@@ -12,4 +12,6 @@ export {
 } from './testing/contracts.js';
 export { FakeHostBridge, type FakeHostBridgeOptions, type FakeSignal, type FakeSlot } from './testing/fake-host-bridge.js';
 export { FakeIrqs, FakeVectorDomain } from './testing/fake-irqs.js';
+export { idOf, LoggingDriver, NVME_CLASS } from './testing/logging-driver.js';
+export { createPciStack, type PciStack } from './testing/pci-stack.js';
 export { nvmeLikeCapabilities, TestFunction, type TestFunctionOptions } from './testing/test-function.js';

@@ -109,8 +109,9 @@ export const asyncSynchronizeCookieDomain = traced(
 );
 
 /** @kernel kernel/async.c async_synchronize_full */
-export const asyncSynchronizeFull = traced('async_synchronize_full', (calls: AsyncCalls): Promise<void> =>
-  asyncSynchronizeCookieDomain(calls, Number.POSITIVE_INFINITY, calls.all),
+export const asyncSynchronizeFull = traced(
+  'async_synchronize_full',
+  (calls: AsyncCalls): Promise<void> => asyncSynchronizeCookieDomain(calls, Number.POSITIVE_INFINITY, calls.all),
 );
 
 /** @kernel kernel/async.c async_synchronize_full_domain */

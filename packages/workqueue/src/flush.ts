@@ -10,8 +10,9 @@ import type { DelayedWorkItem, Work } from './work.js';
 import { dropFinishedColors, FlushColor, type Workqueue } from './workqueue.js';
 
 /** @kernel kernel/workqueue.c flush_work */
-export const flushWork = traced('flush_work', (system: WorkqueueSystem, work: Work): Promise<boolean> =>
-  waitForWork(system, work),
+export const flushWork = traced(
+  'flush_work',
+  (system: WorkqueueSystem, work: Work): Promise<boolean> => waitForWork(system, work),
 );
 
 /** @kernel kernel/workqueue.c flush_delayed_work */
@@ -35,15 +36,15 @@ async function waitForWork(system: WorkqueueSystem, work: Work): Promise<boolean
   await waitEvent(
     work.waiters,
     () =>
-      !(work.running && work.runningSeq <= target) &&
-      !(work.pending && work.pwq !== null && work.pendingSeq <= target),
+      !(work.running && work.runningSeq <= target) && !(work.pending && work.pwq !== null && work.pendingSeq <= target),
   );
   return true;
 }
 
 /** Takes a work back and waits for its end; it cannot be queued meanwhile. @kernel kernel/workqueue.c cancel_work_sync */
-export const cancelWorkSync = traced('cancel_work_sync', (system: WorkqueueSystem, work: Work): Promise<boolean> =>
-  cancelAndWait(system, work),
+export const cancelWorkSync = traced(
+  'cancel_work_sync',
+  (system: WorkqueueSystem, work: Work): Promise<boolean> => cancelAndWait(system, work),
 );
 
 /** @kernel kernel/workqueue.c cancel_delayed_work_sync */

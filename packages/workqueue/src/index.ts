@@ -4,5 +4,5 @@
  * @packageDocumentation
  */
 export * from './ports.js';
-export { WQ_DFL_ACTIVE, WQ_MAX_ACTIVE, type WorkqueueOptions } from './system.js';
+export { type WorkqueueOptions, WQ_DFL_ACTIVE, WQ_MAX_ACTIVE } from './system.js';
 export { createWorkqueues, type WorkqueueDeps } from './workqueues.js';

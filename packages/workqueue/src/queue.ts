@@ -51,7 +51,8 @@ export function insertWork(system: WorkqueueSystem, wq: Workqueue, work: Work, r
   work.color = color;
   work.pwq = pwq;
   work.pendingSeq++;
-  if (trace.events) trace.event(WORKQUEUE_QUEUE_WORK, work.id, reqCpu, pwq.pool.bound ? pwq.pool.cpu : cpu, 0, work.name);
+  if (trace.events)
+    trace.event(WORKQUEUE_QUEUE_WORK, work.id, reqCpu, pwq.pool.bound ? pwq.pool.cpu : cpu, 0, work.name);
   if (pwq.inactive.size === 0 && pwq.nrActive < wq.maxActive) {
     activate(pwq, work);
   } else {

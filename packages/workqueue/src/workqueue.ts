@@ -4,7 +4,7 @@
  */
 import { type HasKernel, type Kernel, WaitQueue } from '@nvme-stack/kernel';
 import type { WorkerPool } from './pool.js';
-import { WQ_MEM_RECLAIM, WQ_ORDERED, WQ_UNBOUND, type WorkqueueStruct } from './ports.js';
+import { type WorkqueueStruct, WQ_MEM_RECLAIM, WQ_ORDERED, WQ_UNBOUND } from './ports.js';
 import type { Rescuer } from './rescuer.js';
 import { WorkList } from './work-list.js';
 

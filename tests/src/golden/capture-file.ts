@@ -35,7 +35,8 @@ export function readCapture(name: string, text: string): CaptureFile {
   }
   const shape = kind === 'mmio-cmd' ? DEVICE_LINE : CALL_LINE;
   const odd = lines.find((line) => !shape.test(line.text));
-  if (odd !== undefined) throw new BadInput(`${name}:${odd.number}: "${odd.text.slice(0, 60)}" is no line of ${article(kind)}.`);
+  if (odd !== undefined)
+    throw new BadInput(`${name}:${odd.number}: "${odd.text.slice(0, 60)}" is no line of ${article(kind)}.`);
   return { name, kind, linux, lines };
 }
 

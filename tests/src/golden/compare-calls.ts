@@ -67,31 +67,39 @@ class CallComparer {
   }
 
   compare(threads: readonly GoldenThread[]): void {
-    for (const [thread, root] of this.matchThreads(threads)) {
-      if (root === null) this.leftOver.push([thread.root, null, null]);
-      else this.matched(thread, root);
+    const chosen = this.matchThreads(threads);
+    for (const thread of threads) {
+      const root = chosen.get(thread) ?? null;
+      if (root !== null && root.symbol === thread.root.symbol) this.matched(thread, root);
+      else this.leftOver.push([thread.root, null, root]);
     }
     for (let next = this.leftOver.shift(); next !== undefined; next = this.leftOver.shift()) this.explain(...next);
   }
 
-  /** Puts each captured thread together with the one of ours that holds most of it, the best pairs first. */
-  private matchThreads(threads: readonly GoldenThread[]): [GoldenThread, CallLine | null][] {
-    const candidates = threads.flatMap((thread) =>
-      this.ours.flatMap((root) => {
-        const score = this.alignment.score(thread.root, root);
-        const isPlaced = thread.isInterrupt || root.parent === null;
-        return score > 0 ? [{ thread, root, score: score + (isPlaced ? 0.5 : 0) }] : [];
-      }),
+  /** Puts each captured thread together with the one of ours that has most of it in its order, best pairs first. */
+  private matchThreads(threads: readonly GoldenThread[]): Map<GoldenThread, CallLine> {
+    const candidates = threads.flatMap((thread) => {
+      const symbols = flatten(thread.root).map((call) => call.symbol);
+      return this.ours.flatMap((root) => {
+        if (root.parent !== null && root.symbol !== thread.root.symbol) return [];
+        const common = commonLength(symbols, flatten(root));
+        if (common === 0) return [];
+        const isPlaced = thread.isInterrupt || root.parent === null ? 1 : 0;
+        return [{ thread, root, score: common * 1e6 + this.alignment.score(thread.root, root) * 100 + isPlaced }];
+      });
+    });
+    candidates.sort(
+      (a, b) => b.score - a.score || a.thread.root.line - b.thread.root.line || a.root.line - b.root.line,
     );
-    candidates.sort((a, b) => b.score - a.score || a.thread.root.line - b.thread.root.line || a.root.line - b.root.line);
     const chosen = new Map<GoldenThread, CallLine>();
     const used = new Set<CallLine>();
     for (const { thread, root } of candidates) {
-      if (chosen.has(thread) || used.has(root)) continue;
+      const place = thread.isInterrupt ? outermost(root) : root;
+      if (chosen.has(thread) || used.has(place)) continue;
       chosen.set(thread, root);
-      used.add(root);
+      used.add(place);
     }
-    return threads.map((thread) => [thread, chosen.get(thread) ?? null]);
+    return chosen;
   }
 
   private matched(thread: GoldenThread, root: CallLine): void {
@@ -103,7 +111,12 @@ class CallComparer {
 
   private pair(golden: CallLine, ours: CallLine, within: CallLine): void {
     this.taken.add(ours);
-    const pairs = new Map(this.alignment.pairs(golden.children, ours.children.filter((call) => !this.taken.has(call))));
+    const pairs = new Map(
+      this.alignment.pairs(
+        golden.children,
+        ours.children.filter((call) => !this.taken.has(call)),
+      ),
+    );
     for (const child of golden.children) {
       const counterpart = pairs.get(child);
       if (counterpart === undefined) this.leftOver.push([child, ours, within]);
@@ -122,7 +135,7 @@ class CallComparer {
     }
     if (found.parent !== caller) {
       const actual = found.parent === null ? 'on its own' : `below ${found.parent.symbol}`;
-      this.find('different', golden, `${golden.symbol} ${actual}, not${place}`);
+      this.find('different', golden, `${golden.symbol} ${actual}, not${place === '' ? ' on its own' : place}`);
     } else if (golden.parent?.symbol === caller?.symbol) {
       this.find('inverted', golden, `${golden.symbol}${place}`);
     }
@@ -143,6 +156,19 @@ class CallComparer {
   private find(kind: Finding['kind'], golden: CallLine, text: string): void {
     this.findings.push({ kind, line: golden.line, text });
   }
+}
+
+/** Length of the longest common subsequence. */
+function commonLength(symbols: readonly string[], calls: readonly CallLine[]): number {
+  let above = new Array<number>(calls.length + 1).fill(0);
+  for (const symbol of symbols) {
+    const row = [0];
+    for (let j = 0; j < calls.length; j++) {
+      row.push(calls[j].symbol === symbol ? above[j] + 1 : Math.max(above[j + 1], row[j]));
+    }
+    above = row;
+  }
+  return above[calls.length];
 }
 
 function outermost(call: CallLine): CallLine {

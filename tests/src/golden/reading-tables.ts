@@ -4,7 +4,11 @@
  */
 
 /** Interrupts begin here, whatever they interrupt. */
-export const INTERRUPT_ENTRIES: ReadonlySet<string> = new Set(['__common_interrupt', '__handle_irq_event_percpu', 'nvme_irq']);
+export const INTERRUPT_ENTRIES: ReadonlySet<string> = new Set([
+  '__common_interrupt',
+  '__handle_irq_event_percpu',
+  'nvme_irq',
+]);
 
 /** A function that the filter hides was called after `replaces` had returned, at its depth, and called `symbol`. */
 export interface HiddenFrame {

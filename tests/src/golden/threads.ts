@@ -67,7 +67,11 @@ class Splitter {
     const chosen = thread ?? this.start(depth, symbol, line);
     if (thread !== null) push(thread, depth, symbol, line);
     const others = onCpu.filter((other) => other !== chosen && !(other.isInterrupt && !chosen.isInterrupt));
-    for (const [id, list] of this.cpus) this.cpus.set(id, list.filter((other) => other !== chosen));
+    for (const [id, list] of this.cpus)
+      this.cpus.set(
+        id,
+        list.filter((other) => other !== chosen),
+      );
     this.cpus.set(cpu, [chosen, ...others]);
   }
 

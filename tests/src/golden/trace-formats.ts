@@ -1,7 +1,7 @@
 /** The kernel's texts of a trace. */
 export {
-  callForest,
   type CallNode,
+  callForest,
   callTree,
   functionGraphText,
   type GraphEvent,

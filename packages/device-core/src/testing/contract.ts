@@ -60,7 +60,10 @@ export const DEVICE_CORE_CONTRACT: readonly ContractCase[] = [
       await core.driverRegister(drv);
       await core.driverUnregister(drv);
       check(bus.events.slice(2).join() === 'remove b,remove a', bus.events.join());
-      check(devices.every((dev) => dev.driver === null), 'still bound');
+      check(
+        devices.every((dev) => dev.driver === null),
+        'still bound',
+      );
     },
   },
   {

@@ -38,7 +38,12 @@ export class TestBus implements BusType {
 }
 
 /** A driver that leaves everything to its bus. */
-export function testDriver(bus: BusType, name: string, probeType: ProbeType = 'default', more: Partial<DeviceDriver> = {}): DeviceDriver {
+export function testDriver(
+  bus: BusType,
+  name: string,
+  probeType: ProbeType = 'default',
+  more: Partial<DeviceDriver> = {},
+): DeviceDriver {
   return { name, bus, owner: name, probeType, container: null, ...more };
 }
 

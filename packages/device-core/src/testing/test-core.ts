@@ -32,9 +32,16 @@ export function createTestCore(options: Partial<KernelOptions> = {}): TestCore {
   };
 }
 
-/** Symbols of function entries of one task, indented by depth. */
-export function callTree(entries: readonly TraceEntry[], task: string): string[] {
-  const mine = entries.filter((entry) => entry.kind === 'function' && entry.task === task);
-  const least = mine.reduce((depth, entry) => (entry.depth < depth ? entry.depth : depth), Number.POSITIVE_INFINITY);
-  return mine.map((entry) => '  '.repeat(entry.depth - least) + entry.symbol);
+/** The call tree below the first entry of `root`, indented by depth. */
+export function callTree(entries: readonly TraceEntry[], root: string): string[] {
+  const start = entries.findIndex((entry) => entry.kind === 'function' && entry.symbol === root);
+  if (start < 0) return [];
+  const { pid, depth } = entries[start] as TraceEntry;
+  const tree = [root];
+  for (const entry of entries.slice(start + 1)) {
+    if (entry.kind !== 'function' || entry.pid !== pid) continue;
+    if (entry.depth <= depth) break;
+    tree.push('  '.repeat(entry.depth - depth) + entry.symbol);
+  }
+  return tree;
 }

@@ -3,10 +3,12 @@
  *
  * Device events have no CPU and come first. Every other item waits at its CPU, hardirq before softirq before tasks; a
  * CPU that is free and has something to run stands in a ring and is served in turn. A busy CPU enters the ring when
- * the time it was charged for has passed.
+ * the time it was charged for has passed. A seed may choose among the device events and, on each CPU, among the items
+ * of the first class that has one: no choice lets a task pass an interrupt of its own CPU.
  */
-import { NO_CPU } from '../ports.js';
-import { CLASS_DEVICE, CLASS_SOFTIRQ, IDLE, ItemList, READY, TIMED, WorkItem } from './item.js';
+import { CpuRing } from './cpu-ring.js';
+import { CLASS_CPU_FREE, CLASS_DEVICE, CLASS_SOFTIRQ, CLASS_TASK, IDLE, ItemList, READY, TIMED } from './item.js';
+import type { WorkItem } from './item.js';
 import { TaskImpl } from './task.js';
 import { TimedQueue } from './timed-queue.js';
 import { VirtualCpu } from './virtual-cpu.js';
@@ -17,25 +19,23 @@ export class Agenda {
   readonly cpus: VirtualCpu[] = [];
   private readonly devices = new ItemList();
   private readonly timed = new TimedQueue();
-  private readonly ring: Int32Array;
-  private ringHead = 0;
-  private ringSize = 0;
+  private readonly ring = new CpuRing();
   /** Chooses one of n ready items; null: first in, first out. */
   private readonly choose: ((n: number) => number) | null;
 
   constructor(nrCpus: number, choose: ((n: number) => number) | null) {
     this.choose = choose;
-    this.ring = new Int32Array(nrCpus);
-    for (let id = 0; id < nrCpus; id++) {
-      const cpu = new VirtualCpu(id, new TaskImpl(0, '<idle>', id));
-      cpu.free = new WorkItem(CLASS_DEVICE, NO_CPU, () => {}, cpu, null);
-      this.cpus.push(cpu);
-    }
+    for (let id = 0; id < nrCpus; id++) this.cpus.push(new VirtualCpu(id, new TaskImpl(0, '<idle>', id)));
   }
 
   /** Time of the earliest timed item; Infinity when there is none. */
   nextTimeNs(): number {
     return this.timed.firstTimeNs();
+  }
+
+  /** When a timed item is due. */
+  timeOf(work: WorkItem): number {
+    return this.timed.timeOf(work);
   }
 
   /** Makes an idle item ready now. */
@@ -47,7 +47,7 @@ export class Agenda {
     }
     const cpu = this.cpus[work.cpu] as VirtualCpu;
     cpu.push(work);
-    if (!cpu.running) this.offer(cpu);
+    if (!cpu.running && !cpu.inRing) this.offer(cpu);
   }
 
   /** Makes an idle item ready at `timeNs`. */
@@ -67,34 +67,31 @@ export class Agenda {
 
   /** Takes the next ready item, which is idle from then on; null when none is ready. */
   takeReady(): WorkItem | null {
-    const work = this.choose === null ? this.first() : this.chosen(this.choose);
-    if (work === null) return null;
-    work.state = IDLE;
-    work.posted = false;
-    return work;
+    return taken(this.choose === null ? this.first() : this.chosen(this.choose));
   }
 
-  /** The next interrupt, softirq or device event, for a CPU that is busy-waiting; tasks stay where they are. */
-  takeNested(waiting: VirtualCpu): WorkItem | null {
-    const work = this.firstDevice() ?? waiting.shift(CLASS_SOFTIRQ) ?? this.firstInterruptOfOthers();
-    if (work === null) return null;
-    work.state = IDLE;
-    work.posted = false;
-    return work;
+  /**
+   * The next item that may run while the CPU `waiting` is busy: a device event, an item of that CPU up to class
+   * `lastRank`, or, if `others`, an interrupt or softirq of another CPU. Tasks stay where they are.
+   */
+  takeNested(waiting: VirtualCpu, lastRank: number, others: boolean): WorkItem | null {
+    const own = this.firstDevice() ?? waiting.shift(lastRank);
+    return taken(own === null && others ? this.firstInterruptOfOthers() : own);
   }
 
   /** Lets the clock go on and makes ready what falls due. */
   advanceTo(timeNs: number): void {
     if (timeNs > this.timeNs) this.timeNs = timeNs;
-    while (this.timed.firstTimeNs() <= this.timeNs) {
-      const work = this.timed.shift();
-      work.state = IDLE;
-      if (work.arg instanceof VirtualCpu) {
-        this.enterRing(work.arg);
-        continue;
+    const { timed } = this;
+    while (timed.firstTimeNs() <= this.timeNs) {
+      const work = timed.shift();
+      if (work.rank === CLASS_CPU_FREE) {
+        work.state = IDLE;
+        this.enterRing(this.cpus[work.cpu] as VirtualCpu);
+      } else {
+        work.posted = true;
+        this.makeReady(work);
       }
-      work.posted = true;
-      this.makeReady(work);
     }
   }
 
@@ -106,33 +103,12 @@ export class Agenda {
   }
 
   private offer(cpu: VirtualCpu): void {
-    if (cpu.inRing) return;
-    const free = cpu.free as WorkItem;
     if (cpu.busyUntilNs <= this.timeNs) this.enterRing(cpu);
-    else if (free.state === IDLE) this.makeTimed(free, cpu.busyUntilNs);
+    else if (cpu.free.state === IDLE) this.makeTimed(cpu.free, cpu.busyUntilNs);
   }
 
   private enterRing(cpu: VirtualCpu): void {
-    if (cpu.inRing || cpu.running || cpu.size === 0) return;
-    cpu.inRing = true;
-    let slot = this.ringHead + this.ringSize;
-    if (slot >= this.ring.length) slot -= this.ring.length;
-    this.ring[slot] = cpu.id;
-    this.ringSize++;
-  }
-
-  private leaveRing(position: number): VirtualCpu {
-    const at = (n: number): number => (this.ringHead + n) % this.ring.length;
-    const cpu = this.ringCpu(position);
-    for (let n = position; n > 0; n--) this.ring[at(n)] = this.ring[at(n - 1)] as number;
-    this.ringHead = at(1);
-    this.ringSize--;
-    cpu.inRing = false;
-    return cpu;
-  }
-
-  private ringCpu(position: number): VirtualCpu {
-    return this.cpus[this.ring[(this.ringHead + position) % this.ring.length] as number] as VirtualCpu;
+    if (!cpu.inRing && !cpu.running && cpu.size > 0) this.ring.enter(cpu);
   }
 
   private firstDevice(): WorkItem | null {
@@ -144,18 +120,19 @@ export class Agenda {
   private first(): WorkItem | null {
     const device = this.firstDevice();
     if (device !== null) return device;
-    while (this.ringSize > 0) {
-      const work = this.leaveRing(0).shift();
+    for (let cpu = this.ring.head; cpu !== null; cpu = this.ring.head) {
+      this.ring.leave(cpu);
+      const work = cpu.shift(CLASS_TASK);
       if (work !== null) return work;
     }
     return null;
   }
 
   private firstInterruptOfOthers(): WorkItem | null {
-    for (let position = 0; position < this.ringSize; position++) {
-      const work = this.ringCpu(position).shift(CLASS_SOFTIRQ);
+    for (let cpu = this.ring.head; cpu !== null; cpu = cpu.ringNext) {
+      const work = cpu.shift(CLASS_SOFTIRQ);
       if (work === null) continue;
-      this.leaveRing(position);
+      this.ring.leave(cpu);
       return work;
     }
     return null;
@@ -163,11 +140,8 @@ export class Agenda {
 
   private chosen(choose: (n: number) => number): WorkItem | null {
     let total = this.devices.size;
-    for (let position = 0; position < this.ringSize; position++) total += this.ringCpu(position).size;
-    if (total === 0) {
-      while (this.ringSize > 0) this.leaveRing(0);
-      return null;
-    }
+    for (let cpu = this.ring.head; cpu !== null; cpu = cpu.ringNext) total += cpu.choices;
+    if (total === 0) return null;
     let pick = total === 1 ? 0 : choose(total);
     if (pick < this.devices.size) {
       const device = this.devices.at(pick);
@@ -175,8 +149,19 @@ export class Agenda {
       return device;
     }
     pick -= this.devices.size;
-    let position = 0;
-    while (pick >= this.ringCpu(position).size) pick -= this.ringCpu(position++).size;
-    return this.leaveRing(position).take(pick);
+    let cpu = this.ring.head as VirtualCpu;
+    while (pick >= cpu.choices) {
+      pick -= cpu.choices;
+      cpu = cpu.ringNext as VirtualCpu;
+    }
+    this.ring.leave(cpu);
+    return cpu.take(pick);
   }
+}
+
+function taken(work: WorkItem | null): WorkItem | null {
+  if (work === null) return null;
+  work.state = IDLE;
+  work.posted = false;
+  return work;
 }

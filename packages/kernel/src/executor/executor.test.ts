@@ -3,7 +3,7 @@ import { Completion, complete, waitForCompletion } from '../sync/completion.js';
 import { Mutex, mutexLock, mutexUnlock } from '../sync/mutex.js';
 import { sleepNs } from '../sync/sleep.js';
 import { SpinLock, spinLock, spinUnlock } from '../sync/spinlock.js';
-import { createTestKernel } from '../testing/test-kernel.js';
+import { createTestKernel, testHostLoop } from '../testing/test-kernel.js';
 
 describe('executor', () => {
   it('runs a call as a task in virtual time and returns its value', async () => {
@@ -190,7 +190,7 @@ describe('executor', () => {
     const { kernel, door } = createTestKernel();
     const result = await door.call('main', async () => {
       const before = kernel.ex.now();
-      const value = await kernel.ex.hostWait(new Promise<string>((resolve) => setTimeout(() => resolve('yes'), 5)));
+      const value = await kernel.ex.hostWait(new Promise<string>((resolve) => testHostLoop.after(5e6, () => resolve('yes'))));
       return { value, passed: kernel.ex.now() - before };
     });
     expect(result).toEqual({ value: 'yes', passed: 0 });

@@ -5,102 +5,42 @@
  *
  * An item runs at the agenda's time; what it is charged makes its CPU busy for so long, while other CPUs go on.
  */
-import type { Clock, Context, Executor, Item, Task, WaitList } from '../ports.js';
+import type { Executor, Task, WaitList } from '../ports.js';
 import { NO_CPU, PARK_TIMEOUT } from '../ports.js';
-import { Agenda } from './agenda.js';
-import { BugError } from './errors.js';
+import { Execution } from './execution.js';
 import { HostHolds } from './host-holds.js';
-import { CLASS_CONTEXT, CLASS_DEVICE, CLASS_SOFTIRQ, CLASS_TASK, IDLE, WorkItem } from './item.js';
+import { CLASS_DEVICE, CLASS_HARDIRQ, CLASS_SOFTIRQ, CLASS_TASK, IDLE, WorkItem } from './item.js';
 import type { ExecutorOptions, Pump } from './pump.js';
 import { Frames, TaskImpl, WaitListImpl } from './task.js';
 import type { VirtualCpu } from './virtual-cpu.js';
 
-export class ExecutorImpl implements Executor {
-  readonly nrCpus: number;
-  items = 0;
-  halted: Error | null = null;
-  pump: Pump | null = null;
-  /** The open function entries of whatever runs. */
-  frames: Frames;
-  /** Names the open functions of the running task, for reports; set by the trace. */
-  describeStack: () => string = () => '';
+export class ExecutorImpl extends Execution implements Executor {
+  /** Lets the front door go on when the host has settled something. */
+  hostSettled: () => void = () => {};
 
-  private readonly agenda: Agenda;
-  /** What the running item has been charged so far. */
-  private spentNs = 0;
-  private rank = CLASS_DEVICE;
-  private cpuId = NO_CPU;
-  private currentTask: TaskImpl;
-  /** Some item of this machine runs. */
-  private inside = false;
-  private runningTask: TaskImpl | null = null;
-  private readonly clock: Clock | null;
   private readonly wakeNs: number;
   private readonly holds: HostHolds;
-  private readonly parked = new Set<TaskImpl>();
+  /** Tasks that have not ended. */
+  private readonly tasks = new Set<TaskImpl>();
+  /** The task the executor has resumed and that has neither parked nor ended. */
+  private resumedTask: TaskImpl | null = null;
+  /** Function entries of nested interrupts, by level. */
   private readonly syncFrames: Frames[] = [];
   private nesting = 0;
   private nextPid = 1;
+  private parking: TaskImpl | null = null;
+  /** Made once: a park then costs no closure. */
+  private readonly keepResume = (resume: (value: number) => void): void => {
+    (this.parking as TaskImpl).resume = resume;
+  };
+  private readonly timeOut = (task: unknown): void => {
+    this.wake(task as TaskImpl, PARK_TIMEOUT);
+  };
 
   constructor(options: ExecutorOptions) {
-    this.nrCpus = options.nrCpus;
-    this.clock = options.clock;
+    super(options);
     this.wakeNs = options.wakeNs;
-    this.agenda = new Agenda(options.nrCpus, options.choose);
-    this.currentTask = (this.agenda.cpus[0] as VirtualCpu).idle;
-    this.frames = this.currentTask.frames;
     this.holds = new HostHolds(this);
-  }
-
-  get current(): Task {
-    return this.currentTask;
-  }
-  get cpu(): number {
-    return this.cpuId;
-  }
-  get context(): Context {
-    return CLASS_CONTEXT[this.rank] as Context;
-  }
-
-  now(): number {
-    return this.clock === null ? this.agenda.timeNs + this.spentNs : this.clock.now();
-  }
-
-  charge(ns: number): void {
-    if (this.cpuId !== NO_CPU) this.spentNs += ns;
-  }
-
-  // ------------------------------------------------------------------------------------------ items
-
-  item<A>(context: Exclude<Context, 'task'>, cpu: number, fn: (arg: A) => void, arg: A): Item {
-    return new WorkItem(CLASS_CONTEXT.indexOf(context), cpu, fn as (arg: unknown) => void, arg, null);
-  }
-
-  post(item: Item): boolean {
-    const work = item as WorkItem;
-    if (work.state !== IDLE) {
-      if (work.posted) return false;
-      this.agenda.unlink(work);
-    }
-    work.posted = true;
-    if (this.spentNs === 0 || work.cpu === this.cpuId) this.agenda.makeReady(work);
-    else this.agenda.makeTimed(work, this.agenda.timeNs + this.spentNs);
-    return true;
-  }
-
-  arm(item: Item, timeNs: number): void {
-    const work = item as WorkItem;
-    if (work.state !== IDLE) this.agenda.unlink(work);
-    work.posted = false;
-    const now = this.agenda.timeNs + this.spentNs;
-    this.agenda.makeTimed(work, timeNs > now ? timeNs : now);
-  }
-
-  disarm(item: Item): boolean {
-    const work = item as WorkItem;
-    if (work.state === IDLE) return false;
-    this.agenda.unlink(work);
-    return true;
   }
 
   // ------------------------------------------------------------------------------------------ the loop
@@ -108,29 +48,41 @@ export class ExecutorImpl implements Executor {
   /** Runs items until a task has been resumed or the slice is over. Called with nothing of this machine on the stack. */
   run(): void {
     const pump = this.pump as Pump;
+    const { agenda, clock } = this;
     for (;;) {
       if (this.halted !== null || pump.mustStop()) {
         pump.sliceEnded(false);
         return;
       }
-      const item = this.agenda.takeReady();
+      if (clock !== null) agenda.advanceTo(clock.now());
+      const item = agenda.takeReady();
       if (item === null) {
         if (this.advance()) continue;
         pump.sliceEnded(true);
         return;
       }
-      this.items++;
-      if (item.task !== null) {
-        this.resumeTask(item.task);
+      const { task } = item;
+      if (task === null) {
+        this.items++;
+        this.runSync(item);
+      } else if (task.cpu !== item.cpu) {
+        // It was moved to another CPU while it waited for this one.
+        item.cpu = task.cpu;
+        this.post(item);
+      } else {
+        this.items++;
+        this.resumeTask(task);
         return;
       }
-      this.runSync(item);
     }
   }
 
   /** Lets time go on to the next event; false when there is none the front door allows. */
   private advance(): boolean {
-    if (this.holds.outstanding) return this.holds.release();
+    if (this.holds.outstanding) {
+      if (this.holds.release()) return true;
+      if (this.clock === null) return false;
+    }
     const next = this.agenda.nextTimeNs();
     if (next === Number.POSITIVE_INFINITY) return false;
     if (!(this.pump as Pump).mayAdvance(next)) return false;
@@ -139,45 +91,41 @@ export class ExecutorImpl implements Executor {
     return true;
   }
 
+  /** The host is still to answer; virtual time stands still meanwhile, real time does not. */
   holdsOutstanding(): boolean {
     return this.holds.outstanding;
   }
 
-  /** Time of the next timed event, for a host that waits. */
-  nextTimeNs(): number {
-    return this.agenda.nextTimeNs();
+  get realTime(): boolean {
+    return this.clock !== null;
   }
 
   private runSync(item: WorkItem): void {
     const cpu = item.rank === CLASS_DEVICE ? null : (this.agenda.cpus[item.cpu] as VirtualCpu);
     this.rank = item.rank;
-    if (cpu === null) {
-      this.cpuId = NO_CPU;
-    } else {
+    if (cpu !== null) {
       this.cpuId = cpu.id;
       this.currentTask = cpu.idle;
       cpu.running = true;
     }
-    this.frames = this.framesAt(0);
-    this.nesting = 1;
+    this.nesting = 0;
+    this.callHandler(item);
+    this.inside = false;
+    if (cpu !== null) this.leaveCpu(cpu);
+  }
+
+  private callHandler(item: WorkItem): void {
+    const { atomic } = this.currentTask;
+    this.frames = this.framesAt(this.nesting++);
     this.inside = true;
     try {
       item.fn(item.arg);
     } catch (error) {
-      this.reportThrow(error);
+      this.quietBug(`${this.context} handler threw ${describeError(error)}`);
     }
-    this.nesting = 0;
-    this.inside = false;
-    if (cpu !== null) this.finish(cpu);
-  }
-
-  private reportThrow(error: unknown): void {
-    if (this.halted !== null) return;
-    try {
-      this.bug(`${this.context} handler threw ${describe(error)}`);
-    } catch {
-      // bug() has recorded it and halted the machine.
-    }
+    this.nesting--;
+    if (this.currentTask.atomic !== atomic)
+      this.quietBug(`${this.context} handler ended in atomic context (a forgotten unlock)`);
   }
 
   private framesAt(level: number): Frames {
@@ -186,131 +134,163 @@ export class ExecutorImpl implements Executor {
       frames = new Frames();
       this.syncFrames.push(frames);
     }
-    frames.depth = 0;
+    frames.clear();
     return frames;
   }
 
-  /** The CPU's item is over. */
-  private finish(cpu: VirtualCpu): void {
+  /** What ran on the CPU is over. */
+  private leaveCpu(cpu: VirtualCpu): void {
     this.agenda.finish(cpu, this.spentNs);
     this.spentNs = 0;
     this.cpuId = NO_CPU;
     this.rank = CLASS_DEVICE;
   }
 
+  // ------------------------------------------------------------------------------------------ busy time
+
   udelay(ns: number): void {
     this.assertAwake('udelay');
     if (this.cpuId === NO_CPU) this.bug('udelay in device context');
-    const outerCpu = this.agenda.cpus[this.cpuId] as VirtualCpu;
-    const outerRank = this.rank;
-    const outerTask = this.currentTask;
-    const outerFrames = this.frames;
-    const outerRunning = this.runningTask;
-    const { agenda } = this;
-    const until = agenda.timeNs + this.spentNs + ns;
-    agenda.advanceTo(agenda.timeNs + this.spentNs);
+    const { agenda, rank, currentTask, frames, nesting } = this;
+    const cpu = agenda.cpus[this.cpuId] as VirtualCpu;
+    // Whoever takes a lock that is held here would spin; so other CPUs' interrupts wait.
+    const others = currentTask.atomic === 0;
+    const lastRank = this.lastNestedRank();
+    const untilNs = this.now() + ns;
+    // Other CPUs and devices have yet to catch up with what this CPU has spent.
+    let freeNs = agenda.timeNs + this.spentNs;
     this.spentNs = 0;
     while (this.halted === null) {
-      const item = agenda.takeNested(outerCpu);
+      const item = agenda.takeNested(cpu, agenda.timeNs < freeNs ? CLASS_DEVICE : lastRank, others);
       if (item !== null) {
         this.items++;
-        this.runNested(item, outerCpu);
-        continue;
-      }
-      const next = agenda.nextTimeNs();
-      if (next > until) break;
-      agenda.advanceTo(next);
+        freeNs = Math.max(freeNs, agenda.timeNs + this.runNested(item, cpu, currentTask));
+      } else if (!this.advanceNested(freeNs, Math.max(freeNs, untilNs))) break;
     }
-    agenda.advanceTo(until);
-    this.cpuId = outerCpu.id;
-    this.rank = outerRank;
-    this.currentTask = outerTask;
-    this.frames = outerFrames;
-    this.runningTask = outerRunning;
-    outerCpu.running = true;
+    this.cpuId = cpu.id;
+    this.rank = rank;
+    this.currentTask = currentTask;
+    this.frames = frames;
+    this.nesting = nesting;
+    if (this.halted !== null) throw this.halted;
     this.inside = true;
   }
 
-  private runNested(item: WorkItem, outerCpu: VirtualCpu): void {
+  /** The last class that may interrupt what runs, on its own CPU. */
+  private lastNestedRank(): number {
+    if (this.rank === CLASS_HARDIRQ || this.currentTask.irqsOff > 0) return CLASS_DEVICE;
+    return this.rank === CLASS_SOFTIRQ ? CLASS_HARDIRQ : CLASS_SOFTIRQ;
+  }
+
+  /** Lets time go on while a CPU is busy; false when its busy time is over. */
+  private advanceNested(freeNs: number, endNs: number): boolean {
+    const { agenda, clock } = this;
+    if (clock !== null) {
+      if (clock.reach(endNs)) return false;
+      agenda.advanceTo(clock.now());
+      return true;
+    }
+    const next = agenda.nextTimeNs();
+    if (agenda.timeNs < freeNs && freeNs < next) {
+      agenda.advanceTo(freeNs);
+      return true;
+    }
+    agenda.advanceTo(next <= endNs ? next : endNs);
+    return next <= endNs;
+  }
+
+  /** Runs an item inside a busy CPU's time; returns what it took of that CPU. */
+  private runNested(item: WorkItem, busy: VirtualCpu, interrupted: TaskImpl): number {
     const cpu = item.rank === CLASS_DEVICE ? null : (this.agenda.cpus[item.cpu] as VirtualCpu);
     this.rank = item.rank;
     this.cpuId = cpu === null ? NO_CPU : cpu.id;
     if (cpu !== null) {
-      this.currentTask = cpu.idle;
+      this.currentTask = cpu === busy ? interrupted : cpu.idle;
       cpu.running = true;
     }
-    this.frames = this.framesAt(this.nesting++);
-    item.fn(item.arg);
-    this.nesting--;
-    if (cpu === outerCpu) {
-      this.agenda.advanceTo(this.agenda.timeNs + this.spentNs);
-      this.spentNs = 0;
-    } else if (cpu !== null) {
-      this.finish(cpu);
-    }
+    this.callHandler(item);
+    const spentNs = cpu === busy ? this.spentNs : 0;
+    if (cpu !== null && cpu !== busy) this.leaveCpu(cpu);
+    this.spentNs = 0;
+    return spentNs;
   }
 
   // ------------------------------------------------------------------------------------------ tasks
 
   spawn(name: string, main: () => Promise<void>, cpu: number = this.cpuId === NO_CPU ? 0 : this.cpuId): TaskImpl {
+    if (this.agenda.cpus[cpu] === undefined) this.bug(`task ${name} cannot run on CPU ${cpu} of ${this.nrCpus}`);
     const task = new TaskImpl(this.nextPid++, name, cpu);
     task.main = main;
     task.item = new WorkItem(CLASS_TASK, cpu, () => {}, null, task);
-    this.parked.add(task);
+    this.tasks.add(task);
     this.post(task.item);
     return task;
   }
 
   private resumeTask(task: TaskImpl): void {
-    const cpu = this.agenda.cpus[(task.item as WorkItem).cpu] as VirtualCpu;
-    task.cpu = cpu.id;
+    const cpu = this.agenda.cpus[task.cpu] as VirtualCpu;
     cpu.running = true;
     this.cpuId = cpu.id;
     this.rank = CLASS_TASK;
     this.currentTask = task;
-    this.runningTask = task;
+    this.resumedTask = task;
     this.frames = task.frames;
     this.nesting = 0;
     this.inside = true;
     task.state = 'running';
     task.waitsFor = '';
-    this.parked.delete(task);
-    const resume = task.resume;
+    const { resume } = task;
     if (resume !== null) {
       task.resume = null;
       resume(task.wakeValue);
       return;
     }
+    this.startTask(task);
+  }
+
+  private startTask(task: TaskImpl): void {
     const main = task.main as () => Promise<void>;
     task.main = null;
-    main().then(
-      () => this.taskEnded(task, null),
-      (error: unknown) => this.taskEnded(task, { error }),
-    );
+    try {
+      main().then(
+        () => this.taskEnded(task, null),
+        (error: unknown) => this.taskEnded(task, { error }),
+      );
+    } catch (error) {
+      this.taskEnded(task, { error });
+    }
   }
 
   private taskEnded(task: TaskImpl, failure: { error: unknown } | null): void {
     if (this.halted !== null) return;
-    if (this.runningTask !== task) {
-      this.quietBug(`task ${task.name} ended while it was ${task.state} (${task.waitsFor}): a forgotten await`);
-      return;
-    }
-    if (failure === null && task.atomic > 0) {
-      this.quietBug(`task ${task.name} ended in atomic context (a forgotten unlock)`);
+    const defect = this.defectAtEnd(task, failure);
+    if (defect !== null) {
+      this.quietBug(defect);
       return;
     }
     task.state = 'dead';
-    if (failure !== null) (this.pump as Pump).taskFailed(task, failure.error);
-    if (this.halted !== null) return;
-    this.leaveTask(task);
+    this.tasks.delete(task);
+    this.leaveTask();
     (this.pump as Pump).continueAfterTask();
   }
 
-  private leaveTask(task: TaskImpl): void {
-    this.runningTask = null;
+  private defectAtEnd(task: TaskImpl, failure: { error: unknown } | null): string | null {
+    const { name } = task;
+    if (failure !== null) return `task ${name} ended with ${describeError(failure.error)}`;
+    if (this.resumedTask !== task)
+      return `task ${name} ended while it was ${task.state} (${task.waitsFor}): a forgotten await`;
+    if (task.heldLocks.length > 0)
+      return `task ${name} ended holding ${task.heldLocks.map((held) => held.name).join(', ')} (a forgotten unlock)`;
+    return task.atomic > 0 ? `task ${name} ended in atomic context (a forgotten unlock)` : null;
+  }
+
+  /** The running task gives its CPU away. */
+  private leaveTask(): void {
+    const cpu = this.agenda.cpus[this.cpuId] as VirtualCpu;
+    this.resumedTask = null;
     this.inside = false;
-    this.currentTask = (this.agenda.cpus[task.cpu] as VirtualCpu).idle;
-    this.finish(this.agenda.cpus[this.cpuId] as VirtualCpu);
+    this.currentTask = cpu.idle;
+    this.leaveCpu(cpu);
   }
 
   park(what: string, list: WaitList | null, timeoutNs?: number): Promise<number> {
@@ -318,30 +298,24 @@ export class ExecutorImpl implements Executor {
     const task = this.currentTask;
     task.state = 'parked';
     task.waitsFor = what;
-    this.parked.add(task);
     if (list !== null) (list as WaitListImpl).push(task);
-    if (timeoutNs !== undefined) {
-      task.timeout ??= new WorkItem(
-        CLASS_SOFTIRQ,
-        task.cpu,
-        (arg) => this.wake(arg as TaskImpl, PARK_TIMEOUT),
-        task,
-        null,
-      );
-      task.timeout.cpu = task.cpu;
-      this.arm(task.timeout, this.agenda.timeNs + this.spentNs + timeoutNs);
-    }
-    const resumed = new Promise<number>((resolve) => {
-      task.resume = resolve;
-    });
-    this.leaveTask(task);
+    if (timeoutNs !== undefined) this.armTimeout(task, timeoutNs);
+    this.parking = task;
+    const resumed = new Promise<number>(this.keepResume);
+    this.leaveTask();
     (this.pump as Pump).continueAfterTask();
     return resumed;
   }
 
+  private armTimeout(task: TaskImpl, timeoutNs: number): void {
+    task.timeout ??= new WorkItem(CLASS_SOFTIRQ, task.cpu, this.timeOut, task, null);
+    task.timeout.cpu = task.cpu;
+    this.arm(task.timeout, this.agenda.timeNs + this.spentNs + timeoutNs);
+  }
+
   awake(): void {
     if (this.halted !== null) throw this.halted;
-    if (this.runningTask === null) this.bug('a task went on without being resumed');
+    if (this.resumedTask === null) this.bug('a task went on without being resumed');
   }
 
   wake(task: Task, value: number): boolean {
@@ -369,56 +343,24 @@ export class ExecutorImpl implements Executor {
   }
 
   wakeAll(list: WaitList, value: number): number {
-    let woken = 0;
-    while ((list as WaitListImpl).head !== null) {
-      this.wake((list as WaitListImpl).head as TaskImpl, value);
-      woken++;
-    }
-    return woken;
+    const { size } = list;
+    for (let n = 0; n < size; n++) this.wakeFirst(list, value);
+    return size;
   }
 
   parkedTasks(): readonly Task[] {
-    return [...this.parked];
+    return [...this.tasks].filter((task) => task.state === 'parked');
   }
 
   /** The task that runs although the executor is not on the stack: it awaits something foreign. */
   strayTask(): Task | null {
-    return this.runningTask;
-  }
-
-  // ------------------------------------------------------------------------------------------ checks
-
-  assertAwake(what: string): void {
-    if (!this.inside)
-      this.bug(`${what} called while nothing of this machine runs: a forgotten await, or a call from outside`);
-  }
-
-  mightSleep(what: string): void {
-    this.assertAwake(what);
-    if (this.rank !== CLASS_TASK) this.bug(`sleeping function (${what}) called in ${this.context} context`);
-    if (this.currentTask.atomic > 0) this.bug(`sleeping function (${what}) called in atomic context`);
-  }
-
-  bug(message: string): never {
-    throw this.recordBug(message);
-  }
-
-  /** A BUG found where nobody could catch it. */
-  quietBug(message: string): void {
-    this.recordBug(message);
-  }
-
-  private recordBug(message: string): Error {
-    if (this.halted !== null) return this.halted;
-    const where = `CPU ${this.cpuId} ${this.currentTask.name}-${this.currentTask.pid} (${this.context})`;
-    this.halted = new BugError(`BUG: ${message}; ${where}${this.describeStack()}`);
-    this.pump?.onHalt(this.halted);
-    return this.halted;
+    return this.resumedTask;
   }
 
   // ------------------------------------------------------------------------------------------ the host
 
   async hostWait<T>(promise: Promise<T>): Promise<T> {
+    this.mightSleep('hostWait');
     const list = new WaitListImpl();
     const outcome = this.holds.wait(promise, () => this.wakeFirst(list, 0));
     await this.park('a promise of the host', list);
@@ -429,11 +371,8 @@ export class ExecutorImpl implements Executor {
   hostHold<A>(fn: (arg: A) => void, arg: A): () => void {
     return this.holds.hold(this.item('device', NO_CPU, fn, arg));
   }
-
-  /** Lets the front door go on when the host has settled something. */
-  hostSettled: () => void = () => {};
 }
 
-function describe(error: unknown): string {
+function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
 }

@@ -3,8 +3,8 @@
  * slices of one host macrotask each while something is asked of it, and the host goes on before the next event after
  * a call has settled, so that user code can never shift an event.
  */
-import type { FrontDoor, HostLoop, Task } from '../ports.js';
-import { BugError, DeadlockError } from './errors.js';
+import type { FrontDoor, HostLoop } from '../ports.js';
+import { DeadlockError } from './errors.js';
 import type { ExecutorImpl } from './executor.js';
 import type { Pump } from './pump.js';
 
@@ -28,6 +28,7 @@ interface Goal {
   /** Ends before the first event after this time, even while calls are outstanding. */
   readonly timeNs: number;
   readonly done: (reached: boolean) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export class FrontDoorImpl implements FrontDoor, Pump {
@@ -61,7 +62,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
 
   call<T>(name: string, main: () => Promise<T>, cpu = 0): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const refusal = this.refusal();
+      const refusal = this.refusal() ?? this.badCpu(name, cpu);
       if (refusal !== null) {
         reject(refusal);
         return;
@@ -70,6 +71,12 @@ export class FrontDoorImpl implements FrontDoor, Pump {
       this.inbox.push(call);
       this.kick();
     });
+  }
+
+  private badCpu(name: string, cpu: number): Error | null {
+    const { nrCpus } = this.ex;
+    if (cpu >= 0 && cpu < nrCpus && cpu === Math.floor(cpu)) return null;
+    return new RangeError(`${name}: cpu ${cpu} is not one of 0 to ${nrCpus - 1}`);
   }
 
   private startCall<T>(call: Call, main: () => Promise<T>, resolve: (value: T) => void, cpu: number): void {
@@ -86,7 +93,8 @@ export class FrontDoorImpl implements FrontDoor, Pump {
         try {
           value = await main();
         } catch (error) {
-          if (!BugError.is(error)) settle(() => call.reject(error));
+          // A halted machine has rejected its calls already.
+          if (this.ex.halted === null) settle(() => call.reject(error));
           return;
         }
         settle(() => resolve(value));
@@ -119,14 +127,15 @@ export class FrontDoorImpl implements FrontDoor, Pump {
         reject(refusal);
         return;
       }
-      this.goal = { items: NEVER, horizonNs: NEVER, timeNs: NEVER, ...goal, done: resolve };
+      this.goal = { items: NEVER, horizonNs: NEVER, timeNs: NEVER, ...goal, done: resolve, reject };
       this.kick();
     });
   }
 
   close(reason: string): void {
     this.closedBecause ??= reason;
-    this.rejectAll(new Error(reason));
+    this.fuel = 0;
+    this.rejectAll(new Error(this.closedBecause));
   }
 
   private refusal(): Error | null {
@@ -139,9 +148,13 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   /** Makes sure that a slice comes. */
   private kick(): void {
     this.waitsForHost = false;
+    this.dropAlarm();
+    this.scheduleSlice();
+  }
+
+  private dropAlarm(): void {
     this.cancelAlarm?.();
     this.cancelAlarm = null;
-    this.scheduleSlice();
   }
 
   private scheduleSlice(): void {
@@ -198,17 +211,17 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   }
 
   private becomeIdle(): void {
-    if (this.ex.holdsOutstanding()) {
-      this.waitsForHost = true;
-      return;
-    }
+    const held = this.ex.holdsOutstanding();
     const next = this.ex.nextTimeNs();
-    if (next === Number.POSITIVE_INFINITY || !this.mayAdvance(next)) {
+    const timed = next !== Number.POSITIVE_INFINITY && this.mayAdvance(next);
+    if (!held && !timed) {
       this.reachGoal(false);
-      if (next === Number.POSITIVE_INFINITY && this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
+      if (this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
       return;
     }
+    if (this.inbox.length > 0) return;
     this.waitsForHost = true;
+    if (!timed || !this.ex.realTime) return;
     const delayNs = next - this.ex.now();
     this.cancelAlarm = this.host.after(delayNs > 0 ? delayNs : 0, () => this.kick());
   }
@@ -226,11 +239,6 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     for (const call of calls) call.reject(new DeadlockError(call.name, parked));
   }
 
-  taskFailed(task: Task, error: unknown): void {
-    const text = error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
-    this.ex.quietBug(`task ${task.name} ended with ${text}`);
-  }
-
   onHalt(error: Error): void {
     this.rejectAll(error);
   }
@@ -240,6 +248,8 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     this.outstanding.clear();
     this.inbox.length = 0;
     for (const call of calls) call.reject(error);
-    this.reachGoal(false);
+    this.goal?.reject(error);
+    this.goal = null;
+    this.dropAlarm();
   }
 }

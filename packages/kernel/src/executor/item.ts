@@ -15,6 +15,8 @@ export const CLASS_DEVICE = 0;
 export const CLASS_HARDIRQ = 1;
 export const CLASS_SOFTIRQ = 2;
 export const CLASS_TASK = 3;
+/** Not work: a CPU's time mark, which lets it run what waits for it. */
+export const CLASS_CPU_FREE = 4;
 
 export const CLASS_CONTEXT: readonly Context[] = ['device', 'hardirq', 'softirq', 'task'];
 
@@ -26,7 +28,6 @@ export class WorkItem implements Item {
   heapIndex = -1;
   next: WorkItem | null = null;
   previous: WorkItem | null = null;
-  list: ItemList | null = null;
 
   readonly rank: number;
   cpu: number;
@@ -58,7 +59,6 @@ export class ItemList {
   size = 0;
 
   push(item: WorkItem): void {
-    item.list = this;
     item.previous = this.tail;
     item.next = null;
     if (this.tail === null) this.head = item;
@@ -73,7 +73,6 @@ export class ItemList {
     if (item.next === null) this.tail = item.previous;
     else item.next.previous = item.previous;
     item.next = item.previous = null;
-    item.list = null;
     this.size--;
   }
 

@@ -1,5 +1,5 @@
 /** What the executor and the front door know of each other. */
-import type { Clock, Task } from '../ports.js';
+import type { Clock } from '../ports.js';
 
 /** What the executor asks of the front door. */
 export interface Pump {
@@ -11,7 +11,6 @@ export interface Pump {
   sliceEnded(idle: boolean): void;
   /** Runs the executor again after a task has parked. */
   continueAfterTask(): void;
-  taskFailed(task: Task, error: unknown): void;
   onHalt(error: Error): void;
 }
 

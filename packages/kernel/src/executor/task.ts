@@ -2,13 +2,18 @@
  * Tasks and the lists they park on.
  * Kernel counterpart: include/linux/sched.h, include/linux/wait.h.
  */
-import type { Task, TraceEntry, WaitList } from '../ports.js';
+import type { HeldLock, Task, TraceEntry, WaitList } from '../ports.js';
 import type { WorkItem } from './item.js';
 
 /** The open function entries of one task, or of one interrupt. */
 export class Frames {
   readonly open: (TraceEntry | null)[] = [];
   depth = 0;
+
+  clear(): void {
+    this.open.length = 0;
+    this.depth = 0;
+  }
 }
 
 /** Tasks parked on one event, in the order in which they came. */
@@ -41,6 +46,8 @@ export class WaitListImpl implements WaitList {
 export class TaskImpl implements Task {
   state: Task['state'] = 'ready';
   atomic = 0;
+  irqsOff = 0;
+  readonly heldLocks: HeldLock[] = [];
   waitsFor = '';
   plug: unknown = null;
   readonly frames = new Frames();

@@ -24,6 +24,11 @@ export class TimedQueue {
     this.siftUp(index, item, timeNs, this.order);
   }
 
+  /** The time an item that stands in the queue is due at. */
+  timeOf(item: WorkItem): number {
+    return this.times[item.heapIndex] as number;
+  }
+
   /** Takes the earliest item; the queue must not be empty. */
   shift(): WorkItem {
     const first = this.items[0] as WorkItem;

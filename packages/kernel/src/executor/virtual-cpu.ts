@@ -1,7 +1,7 @@
 /**
  * A virtual CPU: what waits to run on it, by class, and until when it is busy.
  */
-import { CLASS_HARDIRQ, CLASS_TASK, ItemList, type WorkItem } from './item.js';
+import { CLASS_CPU_FREE, CLASS_HARDIRQ, CLASS_TASK, ItemList, WorkItem } from './item.js';
 import type { TaskImpl } from './task.js';
 
 export class VirtualCpu {
@@ -11,52 +11,63 @@ export class VirtualCpu {
   running = false;
   /** It stands in the ring of CPUs that can run something. */
   inRing = false;
-  /** Waiting items, hardirq first. */
-  private readonly lists = [new ItemList(), new ItemList(), new ItemList()];
+  ringNext: VirtualCpu | null = null;
+  ringPrevious: VirtualCpu | null = null;
+  /** How many items wait. */
   size = 0;
+  private readonly hardirqs = new ItemList();
+  private readonly softirqs = new ItemList();
+  private readonly tasks = new ItemList();
   readonly id: number;
   readonly idle: TaskImpl;
   /** Timed at `busyUntilNs` while something waits for it. */
-  free: WorkItem | null = null;
+  readonly free: WorkItem;
 
   constructor(id: number, idle: TaskImpl) {
     this.id = id;
     this.idle = idle;
+    this.free = new WorkItem(CLASS_CPU_FREE, id, () => {}, null, null);
   }
 
   push(item: WorkItem): void {
-    (this.lists[item.rank - CLASS_HARDIRQ] as ItemList).push(item);
+    this.listOf(item.rank).push(item);
     this.size++;
   }
 
   remove(item: WorkItem): void {
-    (this.lists[item.rank - CLASS_HARDIRQ] as ItemList).remove(item);
+    this.listOf(item.rank).remove(item);
     this.size--;
   }
 
   /** Takes the first item of the first class that has one, up to `lastRank`; null when there is none. */
-  shift(lastRank: number = CLASS_TASK): WorkItem | null {
-    for (let i = 0; i <= lastRank - CLASS_HARDIRQ; i++) {
-      const item = (this.lists[i] as ItemList).head;
-      if (item !== null) {
-        this.remove(item);
-        return item;
-      }
-    }
-    return null;
+  shift(lastRank: number): WorkItem | null {
+    const list = this.firstList();
+    const item = list.head;
+    if (item === null || item.rank > lastRank) return null;
+    list.remove(item);
+    this.size--;
+    return item;
   }
 
-  /** Takes the item `index` places from the head over all classes. */
+  /** How many items may run next: those of the first class that has one. */
+  get choices(): number {
+    return this.firstList().size;
+  }
+
+  /** Takes the item `index` places from the head of the first class that has one. */
   take(index: number): WorkItem {
-    let rest = index;
-    for (const list of this.lists) {
-      if (rest < list.size) {
-        const item = list.at(rest);
-        this.remove(item);
-        return item;
-      }
-      rest -= list.size;
-    }
-    throw new RangeError(`take(${index}) of ${this.size} items`);
+    const item = this.firstList().at(index);
+    this.remove(item);
+    return item;
+  }
+
+  private firstList(): ItemList {
+    if (this.hardirqs.size > 0) return this.hardirqs;
+    return this.softirqs.size > 0 ? this.softirqs : this.tasks;
+  }
+
+  private listOf(rank: number): ItemList {
+    if (rank === CLASS_TASK) return this.tasks;
+    return rank === CLASS_HARDIRQ ? this.hardirqs : this.softirqs;
   }
 }

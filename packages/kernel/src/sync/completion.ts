@@ -36,7 +36,7 @@ export function completeAll(x: Completion): void {
   x.kernel.ex.wakeAll(x.waiters, 0);
 }
 
-/** Makes a completion wait again. @kernel include/linux/completion.h reinit_completion */
+/** Makes a completion wait again. Any context. @kernel include/linux/completion.h reinit_completion */
 export function reinitCompletion(x: Completion): void {
   x.done = 0;
 }

@@ -37,7 +37,7 @@ export async function scheduleTimeout(self: HasKernel, what: string, list: WaitL
   return value !== PARK_TIMEOUT;
 }
 
-/** One turn of a spin loop: the CPU stays busy, others go on. Task context. @kernel include/linux/processor.h cpu_relax */
+/** One turn of a spin loop: everything else goes on for `costs.relaxNs`. Task context. @kernel include/linux/processor.h cpu_relax */
 export async function cpuRelax(self: HasKernel): Promise<void> {
   const { ex, costs } = self.kernel;
   await ex.park('cpu_relax', null, costs.relaxNs);

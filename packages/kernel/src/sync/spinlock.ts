@@ -1,15 +1,17 @@
 /**
  * Spin locks. Code that holds one never gives the CPU away, and other contexts run only between items or inside
- * `udelay`, so nobody ever has to spin: what is left of a spin lock is its rule, and that is checked.
+ * `udelay`, where those that could want the lock wait; so nobody ever has to spin: what is left of a spin lock is its
+ * rule, and that is checked.
  * Kernel counterpart: include/linux/spinlock.h, kernel/locking/lockdep.c.
  */
-import type { HasKernel, Kernel } from '../ports.js';
+import type { HasKernel, Kernel, Task } from '../ports.js';
 
 /** @kernel include/linux/spinlock_types.h spinlock */
 export class SpinLock implements HasKernel {
   readonly kernel: Kernel;
   readonly name: string;
-  held = false;
+  /** What holds it: the running task, or the one an interrupt interrupted. */
+  owner: Task | null = null;
   /** Taken in an interrupt: then every other taker must have interrupts off. */
   usedInIrq = false;
   /** Taken with interrupts on. */
@@ -19,36 +21,51 @@ export class SpinLock implements HasKernel {
     this.kernel = kernel;
     this.name = name;
   }
+
+  get held(): boolean {
+    return this.owner !== null;
+  }
 }
 
 /** Takes the lock; a BUG when it is held (it would spin for ever). Any context. @kernel include/linux/spinlock.h spin_lock */
 export function spinLock(lock: SpinLock): void {
-  const { ex } = lock.kernel;
-  if (lock.held) ex.bug(`spin lock ${lock.name} is held already: this CPU would spin for ever`);
-  lock.held = true;
-  ex.current.atomic++;
-  if (lock.kernel.checks === 'full') noteUse(lock, false);
+  const { ex, checks, lockChecker } = lock.kernel;
+  ex.assertAwake('spin_lock');
+  if (lock.owner !== null) ex.bug(`spin lock ${lock.name} is held already: this CPU would spin for ever`);
+  const { current } = ex;
+  if (checks === 'full') {
+    noteUse(lock, current.irqsOff > 0);
+    lockChecker?.wants(lock.name);
+    lockChecker?.holds(lock.name);
+  }
+  lock.owner = current;
+  current.atomic++;
 }
 
-/** Lets the lock go; a BUG when nobody holds it. @kernel include/linux/spinlock.h spin_unlock */
+/** Lets the lock go; a BUG for whoever does not hold it. @kernel include/linux/spinlock.h spin_unlock */
 export function spinUnlock(lock: SpinLock): void {
-  const { ex } = lock.kernel;
-  if (!lock.held) ex.bug(`spin lock ${lock.name} let go by nobody who holds it`);
-  lock.held = false;
-  ex.current.atomic--;
+  const { ex, lockChecker } = lock.kernel;
+  const { current } = ex;
+  if (lock.owner !== current) ex.bug(`spin lock ${lock.name} let go by ${current.name}, which does not hold it`);
+  lockChecker?.released(lock.name);
+  lock.owner = null;
+  current.atomic--;
 }
 
-/** Takes the lock with interrupts off. @kernel include/linux/spinlock.h spin_lock_irq */
+/** Takes the lock with this CPU's interrupts off. Any context. @kernel include/linux/spinlock.h spin_lock_irq */
 export function spinLockIrq(lock: SpinLock): void {
-  const { ex } = lock.kernel;
-  if (lock.held) ex.bug(`spin lock ${lock.name} is held already: this CPU would spin for ever`);
-  lock.held = true;
-  ex.current.atomic++;
-  if (lock.kernel.checks === 'full') noteUse(lock, true);
+  const { current } = lock.kernel.ex;
+  current.irqsOff++;
+  spinLock(lock);
 }
 
-/** @kernel include/linux/spinlock.h spin_unlock_irq */
-export const spinUnlockIrq = spinUnlock;
+/** Lets the lock go and interrupts come. @kernel include/linux/spinlock.h spin_unlock_irq */
+export function spinUnlockIrq(lock: SpinLock): void {
+  const { ex } = lock.kernel;
+  if (ex.current.irqsOff === 0) ex.bug(`spin_unlock_irq of ${lock.name} while interrupts are on`);
+  spinUnlock(lock);
+  ex.current.irqsOff--;
+}
 
 function noteUse(lock: SpinLock, irqsOff: boolean): void {
   const { ex } = lock.kernel;

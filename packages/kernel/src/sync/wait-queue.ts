@@ -20,6 +20,7 @@ export class WaitQueue implements HasKernel {
 
 /** Wakes every sleeper, which checks its condition again. Any context. @kernel include/linux/wait.h wake_up_all */
 export function wakeUpAll(queue: WaitQueue): void {
+  queue.kernel.ex.assertAwake('wake_up_all');
   if (queue.waiters.size > 0) queue.kernel.ex.wakeAll(queue.waiters, 0);
 }
 

@@ -1,6 +1,6 @@
 /** The contract of `Workqueues`, for any implementation: speaks the port and nothing else. */
 import { Completion, complete, type FrontDoor, type Kernel, sleepNs, waitForCompletion } from '@nvme-stack/kernel';
-import { WQ_MEM_RECLAIM, WQ_ORDERED, WQ_UNBOUND, type Workqueues } from '../ports.js';
+import { type Workqueues, WQ_MEM_RECLAIM, WQ_ORDERED, WQ_UNBOUND } from '../ports.js';
 
 /** A subsystem under test, on a kernel of at least two CPUs with a full trace. */
 export interface WorkqueuesFixture {

@@ -1,0 +1,109 @@
+/**
+ * A disk goes live: sysfs, its node, its queue's files, and the partition scan through real I/O.
+ * Kernel counterpart: block/genhd.c device_add_disk, block/blk-sysfs.c blk_register_queue, block/bdev.c.
+ */
+import type { AttributeGroup, Device } from '@nvme-stack/device-core/ports';
+import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
+import { blockNodeOps } from './block-node.js';
+import { diskGroup } from './disk-sysfs.js';
+import { elevatorInitMq } from './elevator.js';
+import { allocExtMinor, type Disk, diskRelease, freeExtMinor, rqQosAdd } from './gendisk.js';
+import { addMqDirs } from './mq-sysfs.js';
+import { scanPartitions } from './partitions/scan.js';
+import type { Queue } from './queue.js';
+import { queueGroup } from './queue-sysfs.js';
+
+/** Throws EINVAL without a name, EEXIST for one that is taken. Task context. @kernel block/genhd.c device_add_disk */
+export const deviceAddDisk = traced(
+  'device_add_disk',
+  async (disk: Disk, parent: Device, groups: readonly AttributeGroup[]): Promise<void> => {
+    const { blk, queue } = disk;
+    if (disk.name === '') throw new KernelError('EINVAL', 'device_add_disk: the disk has no name');
+    if (disk.live) throw new KernelError('EEXIST', `disk ${disk.name} is live already`);
+    await elevatorInitMq(queue);
+    const devt = allocExtMinor(blk);
+    const dev = blk.deviceCore.deviceInitialize({
+      name: disk.name,
+      parent,
+      container: disk,
+      class: blk.blockClass,
+      groups: [diskGroup(disk), ...groups],
+      devt,
+      numaNode: queue.tagSet.numaNode,
+      type: 'disk',
+      uevent: () => ({ DISKSEQ: String(disk.diskseq) }),
+      release: () => {
+        freeExtMinor(blk, devt);
+        diskRelease(disk);
+      },
+    });
+    disk.device = dev;
+    await blk.deviceCore.deviceAdd(dev);
+    addDirs(disk);
+    await registerQueue(disk);
+    blk.deviceCore.addNode(dev, blockNodeOps(disk, null), disk);
+    disk.live = true;
+    blk.disks.push(disk);
+    if (disk.capacitySectors > 0) await scanDiskPartitions(disk);
+  },
+);
+
+function addDirs(disk: Disk): void {
+  const { deviceCore, blockDir } = disk.blk;
+  const { kobj } = disk.dev;
+  if (blockDir !== null) deviceCore.sysfsCreateLink(blockDir, disk.name, kobj);
+  disk.dirs.push(deviceCore.kobjectCreate('holders', kobj, false), deviceCore.kobjectCreate('slaves', kobj, false));
+}
+
+/** @kernel block/blk-sysfs.c blk_register_queue */
+const registerQueue = traced('blk_register_queue', async (disk: Disk): Promise<void> => {
+  const { blk, queue } = disk;
+  addMqDirs(disk);
+  blk.deviceCore.sysfsCreateGroup(disk.dev.kobj, queueGroup(disk));
+  queue.sysfsRegistered = true;
+  await wbtEnableDefault(queue);
+});
+
+/** Writeback throttling hooks into the queue, for which the queue stands still once. @kernel block/blk-wbt.c wbt_enable_default */
+const wbtEnableDefault = traced('wbt_enable_default', async (q: Queue): Promise<void> => {
+  await wbtInit(q);
+});
+
+/** @kernel block/blk-wbt.c wbt_init */
+const wbtInit = traced('wbt_init', async (q: Queue): Promise<void> => {
+  await rqQosAdd(q);
+});
+
+/** @kernel block/genhd.c disk_scan_partitions */
+export const scanDiskPartitions = traced('disk_scan_partitions', async (disk: Disk): Promise<void> => {
+  await openBdev(disk, true);
+  await releaseBdev(disk);
+});
+
+/** Opens the whole disk, and scans it when asked to. @kernel block/bdev.c bdev_open */
+export const openBdev = traced('bdev_open', async (disk: Disk, scan: boolean): Promise<void> => {
+  await withMutex(disk.openMutex, async () => {
+    await getWhole(disk, scan);
+  });
+});
+
+/** @kernel block/bdev.c blkdev_get_whole */
+const getWhole = traced('blkdev_get_whole', async (disk: Disk, scan: boolean): Promise<void> => {
+  if (disk.dead) throw new KernelError('ENXIO', `disk ${disk.name} is gone`);
+  await disk.ops.open?.(disk);
+  disk.openers++;
+  if (scan) await bdevDiskChanged(disk);
+});
+
+/** @kernel block/bdev.c bdev_release */
+export async function releaseBdev(disk: Disk): Promise<void> {
+  await withMutex(disk.openMutex, async () => {
+    disk.openers--;
+    await disk.ops.release?.(disk);
+  });
+}
+
+/** Drops the partitions that were known and looks for those that are there. Task context. @kernel block/partitions/core.c bdev_disk_changed */
+export const bdevDiskChanged = traced('bdev_disk_changed', async (disk: Disk): Promise<void> => {
+  await scanPartitions(disk);
+});

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { createMachine } from './index.js';
+
+const KIB = 1024;
+
+/** Bytes that tell their own place. */
+function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 7 + Math.floor(i / 251)) & 0xff);
+}
+
+describe('a machine', () => {
+  it('goes from insmod to I/O and leaves nothing behind', async () => {
+    const machine = await createMachine({ nvme: [{ namespaces: [{ sizeMiB: 16 }] }] });
+    await machine.modprobe('nvme');
+    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    const disk = machine.disk('nvme0n1');
+    const data = pattern(64 * KIB);
+    await disk.write(8 * KIB, data);
+    await disk.flush();
+    expect(await disk.read(8 * KIB, data.length)).toEqual(data);
+    await disk.discard(8 * KIB, 4 * KIB);
+    await disk.writeZeroes(12 * KIB, 4 * KIB);
+    expect(await disk.read(8 * KIB, 8 * KIB)).toEqual(new Uint8Array(8 * KIB));
+    await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
+    await machine.settle();
+    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    expect((await disk.read(16 * KIB, 512)).length).toBe(512);
+    await machine.rmmod('nvme');
+    await machine.rmmod('nvme_core');
+    expect(machine.leaks()).toEqual([]);
+    expect(machine.dmesg().join('\n')).not.toMatch(/WARN|BUG|fault/i);
+  });
+
+  it('moves more data than one bio carries', async () => {
+    const machine = await createMachine({ nvme: [{ namespaces: [{ sizeMiB: 16 }] }] });
+    await machine.modprobe('nvme');
+    const disk = machine.disk('nvme0n1');
+    const data = pattern(5 * KIB * KIB);
+    await disk.write(4 * KIB, data);
+    expect(await disk.read(4 * KIB, data.length)).toEqual(data);
+  });
+
+  it('loads, unloads and loads again', async () => {
+    const machine = await createMachine();
+    for (let round = 0; round < 3; round++) {
+      await machine.modprobe('nvme');
+      expect(machine.disk('nvme0n1').sizeBytes).toBe(64 << 20);
+      await machine.rmmod('nvme');
+      expect(() => machine.disk('nvme0n1')).toThrow('there is no disk nvme0n1');
+    }
+    await machine.rmmod('nvme_core');
+    expect(machine.leaks()).toEqual([]);
+  });
+
+  it.each([
+    [{ cpus: 0 }, 'machine.cpus is 0; allowed: a whole number from 1 to 64'],
+    [{ profile: '5.15' }, 'machine.profile is "5.15"; allowed: "6.12"'],
+    [{ colour: 'red' }, 'machine.colour is not known; allowed are profile'],
+    [{ nvme: [{ namespaces: [{ sizeMiB: -1 }] }] }, 'machine.nvme[0].namespaces[0].sizeMiB is -1; allowed: a whole number'],
+    [{ cpus: 2, numaNodes: 4 }, 'machine.numaNodes is 4; allowed is at most the number of CPUs, 2'],
+    [{ nvme: [{ namespaces: [{ file: 'disk.img' }] }] }, 'needs the entry point @nvme-stack/machine/node'],
+  ])('refuses %j with one sentence', async (description, sentence) => {
+    await expect(createMachine(description as never)).rejects.toThrow(sentence);
+  });
+});

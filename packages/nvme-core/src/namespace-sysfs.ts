@@ -1,0 +1,53 @@
+/**
+ * Attributes of a namespace's disk.
+ * Kernel counterpart: drivers/nvme/host/sysfs.c nvme_ns_attrs, wwid_show.
+ */
+import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
+import { hex, hexBytes } from './log.js';
+import { isZero } from './namespace-head.js';
+import type { Ns } from './namespace.js';
+
+/** Text as the wire has it, without the padding at its end, as bytes. */
+function trimmedHex(text: string): string {
+  const trimmed = text.replace(/[ \0]+$/, '');
+  let out = '';
+  for (let i = 0; i < trimmed.length; i++) out += hex(trimmed.charCodeAt(i) & 0xff, 2);
+  return out;
+}
+
+/** `%pU`. */
+function uuidText(uuid: Uint8Array): string {
+  const digits = hexBytes(uuid);
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+}
+
+/** A name that is the same wherever the namespace is seen. @kernel drivers/nvme/host/sysfs.c wwid_show */
+export function wwid(ns: Ns): string {
+  const { ids, subsys, nsid } = ns.head;
+  if (!isZero(ids.uuid)) return `uuid.${uuidText(ids.uuid)}`;
+  if (!isZero(ids.nguid)) return `eui.${hexBytes(ids.nguid)}`;
+  if (!isZero(ids.eui64)) return `eui.${hexBytes(ids.eui64)}`;
+  return `nvme.${hex(subsys.vendorId, 4)}-${trimmedHex(subsys.serial)}-${trimmedHex(subsys.model)}-${hex(nsid, 8)}`;
+}
+
+/** The files; those without a value are not there. @kernel drivers/nvme/host/sysfs.c nvme_ns_attr_group */
+export function namespaceAttributeGroup(ns: Ns): AttributeGroup {
+  const { ids } = ns.head;
+  const { era } = ns.ctrl.core;
+  const hidden = new Set<string>();
+  const shown = (name: string, visible: boolean, text: () => string | number): Attribute => {
+    if (!visible) hidden.add(name);
+    return { name, mode: 0o444, show: () => `${text()}\n` };
+  };
+  const uuidOrNguid = () => uuidText(isZero(ids.uuid) ? ids.nguid : ids.uuid);
+  const attributes = [
+    shown('wwid', true, () => wwid(ns)),
+    shown('uuid', !isZero(ids.uuid) || !isZero(ids.nguid), uuidOrNguid),
+    shown('nguid', !isZero(ids.nguid), () => uuidText(ids.nguid)),
+    shown('eui', !isZero(ids.eui64), () => hexBytes(ids.eui64).replace(/(..)(?=.)/g, '$1 ')),
+    shown('nsid', true, () => ns.nsid),
+    shown('metadata_bytes', era.nsUsageAttributes, () => ns.metadataBytes),
+    shown('nuse', era.nsUsageAttributes, () => ns.nuse),
+  ];
+  return { attributes, isVisible: ({ name }) => !hidden.has(name) };
+}

@@ -1,0 +1,153 @@
+import { addCapability, PCI_EXP_TYPE_RC_END } from '@nvme-stack/pci-function';
+import { describe, expect, it } from 'vitest';
+import type { FakeSlot } from './testing/fake-host-bridge.js';
+import { createTestBus, LoggingDriver, NVME_CLASS } from './testing/test-bus.js';
+import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
+
+const DIR = '/sys/devices/pci0000:00/0000:00:04.0';
+
+async function enumerated(fn = new TestFunction(), more: readonly FakeSlot[] = []) {
+  const test = createTestBus({ slots: [{ devfn: 32, function: fn }, ...more], kernel: { nrCpus: 2 } });
+  await test.probe();
+  const read = (name: string): Promise<string> => test.run(async () => test.core.sysfs.read(`${DIR}/${name}`));
+  const write = (name: string, text: string): Promise<void> => test.run(() => test.core.sysfs.write(`${DIR}/${name}`, text));
+  const mode = (name: string): Promise<number> => test.run(async () => test.core.sysfs.stat(`${DIR}/${name}`).mode);
+  return { test, read, write, mode };
+}
+
+/** Names, modes and values that Linux 6.1 showed for QEMU's controller. */
+const CAPTURED: readonly [string, number, string | null][] = [
+  ['ari_enabled', 0o444, '0'],
+  ['broken_parity_status', 0o644, '0'],
+  ['class', 0o444, '0x010802'],
+  ['current_link_speed', 0o444, 'Unknown'],
+  ['current_link_width', 0o444, '0'],
+  ['d3cold_allowed', 0o644, '1'],
+  ['device', 0o444, '0x0010'],
+  ['driver_override', 0o644, '(null)'],
+  ['local_cpulist', 0o444, '0-1'],
+  ['local_cpus', 0o444, '3'],
+  ['max_link_speed', 0o444, 'Unknown'],
+  ['max_link_width', 0o444, '255'],
+  ['modalias', 0o444, 'pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02'],
+  ['msi_bus', 0o644, '1'],
+  ['numa_node', 0o644, '-1'],
+  ['power_state', 0o444, 'D0'],
+  ['remove', 0o220, null],
+  ['rescan', 0o200, null],
+  ['reset', 0o200, null],
+  ['revision', 0o444, '0x02'],
+  ['subsystem_device', 0o444, '0x1100'],
+  ['subsystem_vendor', 0o444, '0x1af4'],
+  ['vendor', 0o444, '0x1b36'],
+];
+
+describe('a function’s directory', () => {
+  it.each(CAPTURED)('%s', async (name, mode, value) => {
+    const test = await enumerated();
+    expect(await test.mode(name)).toBe(mode);
+    if (value !== null) expect(await test.read(name)).toBe(`${value}\n`);
+  });
+
+  it('lists thirteen resources with the flags Linux shows', async () => {
+    const { read } = await enumerated();
+    const lines = (await read('resource')).trimEnd().split('\n');
+    expect(lines).toHaveLength(13);
+    expect(lines[0]).toBe('0x00000000c0000000 0x00000000c0003fff 0x0000000000140204');
+    expect(lines[12]).toBe('0x0000000000000000 0x0000000000000000 0x0000000000000000');
+  });
+
+  it('has configuration space as bytes', async () => {
+    const { read } = await enumerated();
+    const config = await read('config');
+    expect(config).toHaveLength(4096);
+    expect([...config.slice(0, 4)].map((byte) => byte.charCodeAt(0))).toEqual([0x36, 0x1b, 0x10, 0x00]);
+  });
+
+  it('says in its uevent what udev loads the module by', async () => {
+    const { read } = await enumerated();
+    expect(await read('uevent')).toContain(
+      'PCI_CLASS=10802\nPCI_ID=1B36:0010\nPCI_SUBSYS_ID=1AF4:1100\nPCI_SLOT_NAME=0000:00:04.0\nMODALIAS=pci:v00001B36',
+    );
+  });
+
+  it('refuses to enable what belongs to a driver, and to disable what is not enabled', async () => {
+    const { test, write, read } = await enumerated();
+    await expect(write('enable', '0')).rejects.toMatchObject({ code: 'EIO' });
+    await write('enable', '1');
+    expect(await read('enable')).toBe('1\n');
+    await test.run(() => test.bus.pciRegisterDriver(new LoggingDriver('nvme', [NVME_CLASS])));
+    await expect(write('enable', '0')).rejects.toMatchObject({ code: 'EBUSY' });
+    await expect(write('reset', '0')).rejects.toMatchObject({ code: 'EINVAL' });
+  });
+});
+
+const VFS = 3;
+
+/** A physical function whose virtual functions are the next device numbers. */
+function physicalFunction(): TestFunction {
+  const fn = new TestFunction({
+    capabilities: [...nvmeLikeCapabilities().filter(({ kind }) => kind === 'msix'), { kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_RC_END }],
+  });
+  const { config } = fn.endpoint;
+  config.set(0x100, 0x00010010, 4);
+  config.set(0x10e, VFS, 2);
+  config.set(0x114, 1, 2);
+  config.set(0x116, 1, 2);
+  config.set(0x11a, 0x0011, 2);
+  config.allowWrite(0x108, 0x9, 2);
+  config.allowWrite(0x110, 0xffff, 2);
+  config.set(0x124, 4, 4);
+  config.allowWrite(0x124, 0xffffc000, 4);
+  config.allowWrite(0x128, 0xffffffff, 4);
+  return fn;
+}
+
+describe('virtual functions', () => {
+  const vf = (): TestFunction => {
+    const fn = new TestFunction({ bars: [], capabilities: [] });
+    addCapability(fn.endpoint.config, 0x09, 0x40);
+    return fn;
+  };
+
+  async function withDriver(configurable: boolean) {
+    const pf = physicalFunction();
+    const found = await enumerated(pf);
+    const driver = new LoggingDriver('nvme', [NVME_CLASS]);
+    const { bus, bridge } = found.test;
+    const sriovConfigure = bus.pciSriovConfigureSimple;
+    await found.test.run(() => bus.pciRegisterDriver(configurable ? Object.assign(driver, { sriovConfigure }) : driver));
+    for (let number = 1; number <= VFS; number++) bridge.add({ devfn: 32 + number, function: vf() });
+    return { ...found, pf, driver };
+  }
+
+  it('appear on writing sriov_numvfs, with BARs inside the physical function’s, and go with 0', async () => {
+    const { test, pf, driver, read, write } = await withDriver(true);
+    expect(await read('sriov_totalvfs')).toBe('3\n');
+    await write('sriov_numvfs', '2');
+    expect(pf.configRead(0x108, 2) & 9).toBe(9);
+    expect(driver.log.slice(1)).toEqual(['probe 0000:00:04.1 7', 'probe 0000:00:04.2 7']);
+    const [, first, second] = test.bus.devices;
+    expect([first?.isVirtfn, first?.device]).toEqual([true, 0x0011]);
+    expect((second?.bars[0]?.start ?? 0) - (first?.bars[0]?.start ?? 0)).toBe(0x4000);
+    await expect(write('sriov_numvfs', '3')).rejects.toMatchObject({ code: 'EBUSY' });
+    await write('sriov_numvfs', '0');
+    expect(test.bus.devices).toHaveLength(1);
+    expect(pf.configRead(0x108, 2) & 9).toBe(0);
+  });
+
+  it('need a driver that can, and a number there are enough of', async () => {
+    const { write } = await withDriver(false);
+    await expect(write('sriov_numvfs', '1')).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(write('sriov_numvfs', '4')).rejects.toMatchObject({ code: 'ERANGE' });
+    await expect(write('sriov_numvfs', 'x')).rejects.toMatchObject({ code: 'EINVAL' });
+  });
+
+  it('go with their physical function', async () => {
+    const { test, write } = await withDriver(true);
+    await write('sriov_numvfs', '2');
+    await test.run(() => test.bus.pciStopAndRemoveBusDevice(test.bus.devices[0]!));
+    expect(test.bus.devices).toEqual([]);
+    expect(test.kernel.iomem.show()).not.toContain('0000:00:04');
+  });
+});

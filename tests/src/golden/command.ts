@@ -1,0 +1,79 @@
+/** The command `pnpm golden` without its process: files in, text out, exit code returned. */
+import { helpText, parseArguments } from './arguments.js';
+import { BadInput, readCapture } from './capture-file.js';
+import { checkProfile, compareCapture, report } from './compare.js';
+import { type CreateMachine, capturedMachine, goldenRun } from './machine-run.js';
+
+/** What the command needs of its surroundings. */
+export interface Surroundings {
+  /** A file's text; throws when it cannot be read. */
+  readFile(path: string): string;
+  out(text: string): void;
+  error(text: string): void;
+  createMachine(): Promise<CreateMachine>;
+}
+
+/** Exit codes: 0 no difference, 1 differences or a run that failed, 2 input that cannot be used. */
+export async function golden(args: readonly string[], around: Surroundings): Promise<number> {
+  try {
+    return await run(args, around);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    around.error(error instanceof BadInput ? `${text}\n` : `The run failed: ${text}\n`);
+    return error instanceof BadInput ? 2 : 1;
+  }
+}
+
+async function run(args: readonly string[], around: Surroundings): Promise<number> {
+  const { help, profile, against, machine } = parseArguments(args);
+  if (help) {
+    around.out(helpText());
+    return 0;
+  }
+  const captures = against.map((path) => readCapture(path, text(path, around)));
+  for (const capture of captures) checkProfile(capture, profile);
+  const description = machine === null ? capturedMachine(profile) : describedMachine(machine, profile, around);
+  const ours = await goldenRun(await checkedCreate(machine, around), description);
+  let code = 0;
+  for (const capture of captures) {
+    const comparison = compareCapture(capture, ours);
+    around.out(report(capture, comparison));
+    if (comparison.findings.length > 0) code = 1;
+  }
+  return code;
+}
+
+/** A description of the user's that the machine refuses is bad input. */
+async function checkedCreate(machine: string | null, around: Surroundings): Promise<CreateMachine> {
+  const create = await around.createMachine();
+  if (machine === null) return create;
+  return async (description) => {
+    try {
+      return await create(description);
+    } catch (error) {
+      throw new BadInput(`${machine}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+}
+
+function describedMachine(path: string, profile: string, around: Surroundings): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text(path, around));
+  } catch (error) {
+    if (error instanceof BadInput) throw error;
+    throw new BadInput(`${path} is no JSON: ${(error as Error).message}.`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new BadInput(`${path} must hold one JSON object, a machine description.`);
+  }
+  return { ...value, profile };
+}
+
+function text(path: string, around: Surroundings): string {
+  try {
+    return around.readFile(path);
+  } catch (error) {
+    throw new BadInput(`${path} cannot be read: ${(error as Error).message}.`);
+  }
+}

@@ -1,0 +1,73 @@
+/** The run that is compared: the captured session, on our machine. */
+import type { KernelProfile, TraceEntry } from '@nvme-stack/kernel/ports';
+
+/** What of the machine's front door the run uses. */
+export interface GoldenMachine {
+  modprobe(name: string, parameters?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  rmmod(name: string): Promise<unknown>;
+  disk(name: string): {
+    read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
+    write(offsetBytes: number, bytes: Uint8Array): Promise<unknown>;
+  };
+  readonly sysfs: { write(path: string, value: string): Promise<unknown> };
+  readonly trace: { readonly entries: readonly TraceEntry[] };
+  /** Runs until nothing is left to do. */
+  settle(): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+export type CreateMachine = (description: Readonly<Record<string, unknown>>) => Promise<GoldenMachine>;
+
+/** The entries of a run by what was captured at the same time. */
+export interface GoldenRun {
+  readonly insmod: readonly TraceEntry[];
+  readonly io: readonly TraceEntry[];
+  /** From modprobe to rmmod. */
+  readonly whole: readonly TraceEntry[];
+}
+
+/** The 4 KiB that the captured session read; its write began at 0. */
+const READ_OFFSET_BYTES = 0x28 * 512;
+const READ_BYTES = 4096;
+const WRITE_BYTES = 65536;
+
+/** The captured machine. */
+export function capturedMachine(profile: KernelProfile): Record<string, unknown> {
+  return {
+    profile,
+    cpus: 4,
+    seed: 1,
+    trace: 'full',
+    checks: 'full',
+    nvme: [{ preset: 'qemu-7.2', namespaces: [{ sizeMiB: 64 }] }],
+  };
+}
+
+/** Boots a machine and does what was done when the captures were made. */
+export async function goldenRun(
+  create: CreateMachine,
+  description: Readonly<Record<string, unknown>>,
+): Promise<GoldenRun> {
+  const machine = await create({ ...description, trace: 'full' });
+  try {
+    const at = [machine.trace.entries.length];
+    const mark = async (): Promise<void> => {
+      await machine.settle();
+      at.push(machine.trace.entries.length);
+    };
+    await machine.modprobe('nvme');
+    await mark();
+    const disk = machine.disk('nvme0n1');
+    await disk.read(READ_OFFSET_BYTES, READ_BYTES);
+    await disk.write(0, new Uint8Array(WRITE_BYTES).fill(0x5a));
+    await mark();
+    await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
+    await mark();
+    await machine.rmmod('nvme');
+    await mark();
+    const entries = machine.trace.entries.slice();
+    return { insmod: entries.slice(at[0], at[1]), io: entries.slice(at[1], at[2]), whole: entries.slice(at[0]) };
+  } finally {
+    await machine.close();
+  }
+}
