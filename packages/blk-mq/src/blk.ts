@@ -75,6 +75,11 @@ export class Blk implements HasKernel {
 
   /** The block layer's own workqueue, made when the first queue is. @kernel block/blk-core.c kblockd_workqueue */
   get kblockd(): WorkqueueStruct {
+    return this.kblockdWq ?? this.initKblockd();
+  }
+
+  /** Task context. @kernel block/blk-core.c blk_dev_init */
+  initKblockd(): WorkqueueStruct {
     this.kblockdWq ??= this.workqueues.allocWorkqueue('kblockd', WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
     return this.kblockdWq;
   }

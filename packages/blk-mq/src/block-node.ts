@@ -37,8 +37,12 @@ export function blockNodeOps(disk: Disk, part: PartitionImpl | null): FileOperat
     open: async (file) => {
       if (file.writable && disk.readOnly) throw new KernelError('EACCES', `${file.path} is read-only`);
       await openBdev(disk, false);
+      if (part !== null) part.openers++;
     },
-    release: () => releaseBdev(disk),
+    release: async () => {
+      if (part !== null) part.openers--;
+      await releaseBdev(disk);
+    },
     unlockedIoctl: (file, command, argument) => blkdevIoctl(disk, part, file, command, argument),
   };
 }

@@ -1,1 +1,175 @@
-export {};
+/**
+ * The block layer: bios, requests, tags, schedulers, disks and partitions.
+ *
+ * @packageDocumentation
+ */
+import { allocPassthrough, rqMapKern, rqMapPages, tryAllocPassthrough } from './alloc-request.js';
+import { BioImpl } from './bio.js';
+import { Blk, type BlkMqDeps } from './blk.js';
+import { tagsetBusyIter, tagsetWaitCompletedRequest } from './busy-iter.js';
+import { addToBatch, CompBatch, completeRequestAnywhere, completeRequestRemote } from './complete-remote.js';
+import { bdevDiskChanged, deviceAddDisk } from './disk-add.js';
+import { blkMarkDiskDead, delGendisk } from './disk-del.js';
+import { runHwQueues } from './dispatch.js';
+import { elevatorSwitch, registerScheduler } from './elevator.js';
+import { endRequest, endRequestBatch, freeRequest, updateRequest } from './end-request.js';
+import { executeRq, executeRqNowait } from './execute.js';
+import * as freeze from './freeze.js';
+import { allocDisk, BLOCK_EXT_MAJOR, commitLimits, type Disk, putDisk, setCapacityAndNotify, setDiskName, setDiskRo } from './gendisk.js';
+import { lookupNode } from './lookup.js';
+import { rqMapSg } from './map-sg.js';
+import { blkFinishPlug, blkStartPlug, type Plug } from './plug.js';
+import { bioPoll } from './poll.js';
+import type { BlkMq, BlkMqTagSet, Gendisk, Request, RequestQueue } from './ports.js';
+import { showDiskstats, showPartitions } from './procfs.js';
+import { allocQueue, blkSyncQueue, destroyQueue, type Queue } from './queue.js';
+import { blkMqHctxMapQueues, blkMqMapQueues } from './queue-map.js';
+import { delayKickRequeueList, kickRequeueList, requeueRequest } from './requeue.js';
+import type { RequestImpl } from './request.js';
+import { mqDeadlineType } from './schedulers/mq-deadline.js';
+import { submitBio, submitBioWait } from './submit.js';
+import { allocTagSet, freeTagSet, type TagSet, updateNrHwQueues } from './tag-set.js';
+import { setQueueTimeout, startRequest } from './timeout.js';
+
+export type { BlkMqDeps } from './blk.js';
+export * from './ports.js';
+
+const rqOf = (rq: Request): RequestImpl => rq as RequestImpl;
+const qOf = (q: RequestQueue): Queue => q as Queue;
+const setOf = (set: BlkMqTagSet): TagSet => set as TagSet;
+const diskOf = (disk: Gendisk): Disk => disk as Disk;
+
+type Part<K extends keyof BlkMq> = Pick<BlkMq, K>;
+
+function tagSetsAndQueues(
+  blk: Blk,
+): Part<
+  | 'blkMqAllocTagSet' | 'blkMqFreeTagSet' | 'blkMqUpdateNrHwQueues' | 'blkMqMapQueues' | 'blkMqHctxMapQueues'
+  | 'blkMqAllocQueue' | 'blkMqDestroyQueue' | 'queueLimitsCommitUpdate' | 'setQueueTimeout' | 'blkSyncQueue'
+  | 'blkMqTagsetBusyIter' | 'blkMqTagsetWaitCompletedRequest' | 'registerScheduler' | 'elevatorSwitch'
+> {
+  return {
+    blkMqAllocTagSet: (init) => allocTagSet(blk, init),
+    blkMqFreeTagSet: (set) => freeTagSet(setOf(set)),
+    blkMqUpdateNrHwQueues: (set, count) => updateNrHwQueues(setOf(set), count),
+    blkMqMapQueues: (map) => blkMqMapQueues(blk, map),
+    blkMqHctxMapQueues: (map, dev, offset) => blkMqHctxMapQueues(blk, map, dev, offset),
+    blkMqAllocQueue: (set, limits, queuedata) => allocQueue(setOf(set), limits, queuedata),
+    blkMqDestroyQueue: (q) => destroyQueue(qOf(q)),
+    queueLimitsCommitUpdate: (q, limits) => commitLimits(qOf(q), limits),
+    setQueueTimeout: (q, timeoutNs) => setQueueTimeout(qOf(q), timeoutNs),
+    blkSyncQueue: (q) => blkSyncQueue(qOf(q)),
+    blkMqTagsetBusyIter: (set, fn) => tagsetBusyIter(setOf(set), fn),
+    blkMqTagsetWaitCompletedRequest: (set) => tagsetWaitCompletedRequest(setOf(set)),
+    registerScheduler: (type) => registerScheduler(blk, type),
+    elevatorSwitch: (q, name) => elevatorSwitch(qOf(q), name),
+  };
+}
+
+function diskPart(
+  blk: Blk,
+): Part<
+  | 'blkMqAllocDisk' | 'setDiskName' | 'setCapacityAndNotify' | 'setDiskRo' | 'deviceAddDisk' | 'delGendisk'
+  | 'blkMarkDiskDead' | 'putDisk' | 'lookup' | 'bdevDiskChanged'
+> {
+  return {
+    blkMqAllocDisk: (set, limits, queuedata) => allocDisk(setOf(set), limits, queuedata),
+    setDiskName: (disk, name, ops, priv) => setDiskName(diskOf(disk), name, ops, priv),
+    setCapacityAndNotify: (disk, sectors) => setCapacityAndNotify(diskOf(disk), sectors),
+    setDiskRo: (disk, readOnly) => setDiskRo(diskOf(disk), readOnly),
+    deviceAddDisk: (parent, disk, groups) => deviceAddDisk(diskOf(disk), parent, groups),
+    delGendisk: (disk) => delGendisk(diskOf(disk)),
+    blkMarkDiskDead: (disk) => blkMarkDiskDead(diskOf(disk)),
+    putDisk: (disk) => putDisk(diskOf(disk)),
+    lookup: (name) => lookupNode(blk, name),
+    bdevDiskChanged: (disk) => bdevDiskChanged(diskOf(disk)),
+  };
+}
+
+function biosAndPlugs(
+  blk: Blk,
+): Part<'allocBio' | 'submitBio' | 'submitBioWait' | 'bioPoll' | 'blkStartPlug' | 'blkFinishPlug'> {
+  return {
+    allocBio: (maxVecs) => new BioImpl(maxVecs),
+    submitBio: (bio) => submitBio(blk, bio as BioImpl),
+    submitBioWait: (bio) => submitBioWait(blk, bio as BioImpl),
+    bioPoll: (bio) => bioPoll(blk, bio as BioImpl),
+    blkStartPlug: () => blkStartPlug(blk),
+    blkFinishPlug: (plug) => blkFinishPlug(blk, plug as Plug),
+  };
+}
+
+function requests(
+  blk: Blk,
+): Part<
+  | 'blkMqAllocRequest' | 'blkMqTryAllocRequest' | 'blkMqFreeRequest' | 'blkRqMapKern' | 'blkRqMapPages' | 'blkExecuteRq'
+  | 'blkExecuteRqNowait' | 'blkMqStartRequest' | 'blkMqCompleteRequestRemote' | 'blkMqCompleteRequest' | 'blkMqAddToBatch'
+  | 'blkMqEndRequest' | 'blkMqEndRequestBatch' | 'blkUpdateRequest' | 'blkMqRequeueRequest' | 'blkMqDelayKickRequeueList'
+  | 'blkMqKickRequeueList' | 'blkMqRunHwQueues' | 'ioCompBatch' | 'blkRqMapSg'
+> {
+  return {
+    blkMqAllocRequest: (q, opf, flags) => allocPassthrough(qOf(q), opf, flags),
+    blkMqTryAllocRequest: (q, opf, flags) => tryAllocPassthrough(qOf(q), opf, flags),
+    blkMqFreeRequest: (rq) => freeRequest(blk, rqOf(rq)),
+    blkRqMapKern: (rq, addr, length) => rqMapKern(rqOf(rq), addr, length),
+    blkRqMapPages: (rq, addrs, lengths) => rqMapPages(rqOf(rq), addrs, lengths),
+    blkExecuteRq: (rq, atHead) => executeRq(rqOf(rq), atHead),
+    blkExecuteRqNowait: (rq, atHead) => executeRqNowait(rqOf(rq), atHead),
+    blkMqStartRequest: (rq) => startRequest(blk, rqOf(rq)),
+    blkMqCompleteRequestRemote: (rq) => completeRequestRemote(blk, rqOf(rq)),
+    blkMqCompleteRequest: (rq) => completeRequestAnywhere(blk, rqOf(rq)),
+    blkMqAddToBatch: addToBatch,
+    blkMqEndRequest: (rq, status) => endRequest(blk, rqOf(rq), status),
+    blkMqEndRequestBatch: (iob) => endRequestBatch(blk, iob),
+    blkUpdateRequest: (rq, status, bytes) => updateRequest(blk, rqOf(rq), status, bytes),
+    blkMqRequeueRequest: (rq, kick) => requeueRequest(blk, rqOf(rq), kick),
+    blkMqDelayKickRequeueList: (q, delayNs) => delayKickRequeueList(qOf(q), delayNs),
+    blkMqKickRequeueList: (q) => kickRequeueList(qOf(q)),
+    blkMqRunHwQueues: (q) => runHwQueues(qOf(q), false),
+    ioCompBatch: () => new CompBatch(),
+    blkRqMapSg: (rq, sg) => rqMapSg(blk, rqOf(rq), sg),
+  };
+}
+
+function stopping(): Part<
+  | 'blkMqQuiesceQueueNowait' | 'blkMqUnquiesceQueue' | 'blkMqQuiesceTagset' | 'blkMqUnquiesceTagset' | 'blkFreezeQueueStart'
+  | 'blkMqFreezeQueue' | 'blkMqFreezeQueueWait' | 'blkMqFreezeQueueWaitTimeout' | 'blkMqUnfreezeQueue'
+> {
+  return {
+    blkMqQuiesceQueueNowait: (q) => freeze.blkMqQuiesceQueueNowait(qOf(q)),
+    blkMqUnquiesceQueue: (q) => freeze.blkMqUnquiesceQueue(qOf(q)),
+    blkMqQuiesceTagset: (set) => freeze.blkMqQuiesceTagset(setOf(set)),
+    blkMqUnquiesceTagset: (set) => freeze.blkMqUnquiesceTagset(setOf(set)),
+    blkFreezeQueueStart: (q) => freeze.blkFreezeQueueStart(qOf(q)),
+    blkMqFreezeQueue: (q) => freeze.blkMqFreezeQueue(qOf(q)),
+    blkMqFreezeQueueWait: (q) => freeze.blkMqFreezeQueueWait(qOf(q)),
+    blkMqFreezeQueueWaitTimeout: (q, timeoutNs) => freeze.blkMqFreezeQueueWaitTimeout(qOf(q), timeoutNs),
+    blkMqUnfreezeQueue: (q) => freeze.blkMqUnfreezeQueue(qOf(q)),
+  };
+}
+
+/** Makes the block layer of one machine; no task need run. @kernel block/genhd.c genhd_device_init */
+export function createBlkMq(deps: BlkMqDeps): BlkMq {
+  const blk = new Blk(deps);
+  const { kernel, deviceCore } = deps;
+  kernel.trace.renameSymbols(blk.era.symbols);
+  deviceCore.classRegister(blk.blockClass);
+  const major = deviceCore.registerBlkdev('blkext');
+  if (major !== BLOCK_EXT_MAJOR) kernel.printk.print('warn', `blkext: block major ${BLOCK_EXT_MAJOR} was taken`);
+  blk.blockDir = deviceCore.kobjectCreate('block', null, false);
+  kernel.procfs.register('/proc/partitions', () => showPartitions(blk));
+  kernel.procfs.register('/proc/diskstats', () => showDiskstats(blk));
+  registerScheduler(blk, mqDeadlineType);
+  return {
+    kernel,
+    disks: blk.disks,
+    blkDevInit: () => {
+      blk.initKblockd();
+    },
+    ...tagSetsAndQueues(blk),
+    ...diskPart(blk),
+    ...biosAndPlugs(blk),
+    ...requests(blk),
+    ...stopping(),
+  };
+}

@@ -113,6 +113,7 @@ export function applyMaxSectors(q: Queue): void {
 export const allocQueue = traced(
   'blk_mq_alloc_queue',
   (set: TagSet, limits: Partial<QueueLimits> | null, queuedata: unknown): Queue => {
+    set.blk.initKblockd();
     const q = new Queue(set.blk, set, limits, queuedata);
     initAllocatedQueue(q);
     return q;

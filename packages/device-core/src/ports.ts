@@ -132,7 +132,7 @@ export interface DeviceInit {
   uevent?(dev: Device): Record<string, string>;
   /** Called when the last reference is gone. */
   release?(dev: Device): void;
-  /** Directory of /sys/class links is made for class devices; others stand under their bus. */
+  /** A class device whose parent has no class stands in a directory named after its class; true: directly below the parent. */
   readonly noSysfsParentDir?: boolean;
 }
 
@@ -171,6 +171,7 @@ export interface OpenFile {
   readonly path: string;
   readonly readable: boolean;
   readonly writable: boolean;
+  /** What embeds the device (`Cdev.container`) when the driver's `open` runs; the driver's own afterwards. */
   privateData: unknown;
 }
 
@@ -225,7 +226,7 @@ export interface DeviceCore {
   deviceAttach(dev: Device): Promise<void>;
   /** @kernel drivers/base/dd.c device_release_driver */
   deviceReleaseDriver(dev: Device): Promise<void>;
-  /** Walks children depth first. */
+  /** Every device below it, each before its own children. @kernel drivers/base/core.c device_for_each_child */
   deviceChildren(dev: Device): readonly Device[];
 
   /** Runs when the driver unbinds, last registered first. @kernel drivers/base/devres.c devm_add_action */

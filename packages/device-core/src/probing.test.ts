@@ -278,7 +278,7 @@ describe('several at once', () => {
   });
 
   it('a device that goes while a worker is on its way to it is not probed', async () => {
-    const { core, run, bus, kernel } = await world();
+    const { core, run, bus, kernel, dmesg } = await world();
     kernel.live.baseline();
     await run(async () => {
       const dev = await addTestDevice(core, bus, 'a', 'drv');
@@ -289,6 +289,7 @@ describe('several at once', () => {
       await core.driverUnregister(drv);
     });
     expect(bus.events).toEqual([]);
+    expect(dmesg()).toEqual([]);
     expect(kernel.live.leaks()).toEqual([]);
   });
 });

@@ -3,7 +3,10 @@
  *
  * @packageDocumentation
  */
+export { type ClockFixture, clockContract } from './testing/clock-contract.js';
 export type { ContractMatchers, ContractRunner } from './testing/contract.js';
+export { type ExecutorFixture, executorContract } from './testing/executor-contract.js';
+export { type ExecutorRequest, faultyExecutor, tracedExecutor } from './testing/executor-middleware.js';
 export {
   type DmaOpsFixture,
   dmaOpsContract,
@@ -11,3 +14,5 @@ export {
   physicalMemoryContract,
 } from './testing/memory-contracts.js';
 export { createDirectFixture, createMirroredFixture, createTestTransport, TestDmaDevice } from './testing/test-dma.js';
+export { createManualHost, JumpingClock, ManualClock } from './testing/test-clocks.js';
+export { createTestKernel, testHostLoop } from './testing/test-kernel.js';

@@ -8,6 +8,12 @@ function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 7 + Math.floor(i / 251)) & 0xff);
 }
 
+/** The index of the first byte that differs, or -1; quicker than comparing typed arrays by the test runner. */
+function firstDifference(left: Uint8Array, right: Uint8Array): number {
+  if (left.length !== right.length) return Math.min(left.length, right.length);
+  return left.findIndex((byte, i) => byte !== right[i]);
+}
+
 describe('a machine', () => {
   it('goes from insmod to I/O and leaves nothing behind', async () => {
     const machine = await createMachine({ nvme: [{ namespaces: [{ sizeMiB: 16 }] }] });
@@ -17,10 +23,10 @@ describe('a machine', () => {
     const data = pattern(64 * KIB);
     await disk.write(8 * KIB, data);
     await disk.flush();
-    expect(await disk.read(8 * KIB, data.length)).toEqual(data);
+    expect(firstDifference(await disk.read(8 * KIB, data.length), data)).toBe(-1);
     await disk.discard(8 * KIB, 4 * KIB);
     await disk.writeZeroes(12 * KIB, 4 * KIB);
-    expect(await disk.read(8 * KIB, 8 * KIB)).toEqual(new Uint8Array(8 * KIB));
+    expect(firstDifference(await disk.read(8 * KIB, 8 * KIB), new Uint8Array(8 * KIB))).toBe(-1);
     await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
     await machine.settle();
     expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
@@ -28,7 +34,7 @@ describe('a machine', () => {
     await machine.rmmod('nvme');
     await machine.rmmod('nvme_core');
     expect(machine.leaks()).toEqual([]);
-    expect(machine.dmesg().join('\n')).not.toMatch(/WARN|BUG|fault/i);
+    expect(machine.dmesg().join('\n')).not.toMatch(/warn|bug|\bfault/i);
   });
 
   it('moves more data than one bio carries', async () => {
@@ -37,7 +43,7 @@ describe('a machine', () => {
     const disk = machine.disk('nvme0n1');
     const data = pattern(5 * KIB * KIB);
     await disk.write(4 * KIB, data);
-    expect(await disk.read(4 * KIB, data.length)).toEqual(data);
+    expect(firstDifference(await disk.read(4 * KIB, data.length), data)).toBe(-1);
   });
 
   it('loads, unloads and loads again', async () => {

@@ -21,6 +21,7 @@ export async function createMachine(description: MachineDescription = {}, option
   const composition = compose(resolved, options);
   const { subsystems, door } = composition;
   await door.call('swapper', async () => {
+    subsystems.blkMq.blkDevInit();
     await subsystems.pciBus.pciHostProbe(subsystems.platform.hostBridge);
     subsystems.kernel.live.baseline();
   });

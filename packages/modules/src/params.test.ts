@@ -67,8 +67,8 @@ describe('a parameter', () => {
     expect(parseParam('m', even, '7')).toBe(6);
   });
 
-  it('shows what it reads', () => {
-    fc.assert(
+  it('shows what it reads', async () => {
+    await fc.assert(
       fc.property(fc.integer({ min: -0x80000000, max: 0x7fffffff }), fc.boolean(), (number, flag) => {
         expect(parseParam('m', param('int'), showParam(number))).toBe(number);
         expect(parseParam('m', param('int'), `${number < 0 ? '-' : ''}0x${Math.abs(number).toString(16)}`)).toBe(

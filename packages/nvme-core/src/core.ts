@@ -24,7 +24,19 @@ export interface NvmeCoreDeps {
   readonly workqueues: Workqueues;
 }
 
-const nvmeClassUevent = traced('nvme_class_uevent', (_dev: Device): Record<string, string> => ({ NVME_TRTYPE: 'pcie' }));
+/**
+ * What every event of a controller says beside the usual. Showing the `uevent` file asks for it too, and a file may be
+ * shown while nothing of the machine runs: only a task's call is announced. @kernel drivers/nvme/host/core.c nvme_class_uevent
+ */
+function nvmeClassUevent(dev: Device): Record<string, string> {
+  const { ex, trace, costs } = dev.kernel;
+  const announced = trace.functions && ex.context === 'task';
+  if (ex.context === 'task') ex.charge(costs.functionNs);
+  if (announced) trace.enter('nvme_class_uevent');
+  const env = { NVME_TRTYPE: (dev.container as Ctrl).ops.name };
+  if (announced) trace.exit();
+  return env;
+}
 
 /** One machine's nvme-core.ko. */
 export class CoreState implements HasKernel {

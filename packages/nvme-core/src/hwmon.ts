@@ -2,8 +2,8 @@
  * Temperatures below /sys/class/hwmon, from the SMART log.
  * Kernel counterpart: drivers/nvme/host/hwmon.c. [NVMe] 5.1.12.1.3, 5.1.25 (FID 04h).
  *
- * A sysfs file is shown without sleeping here, so it shows the log read last; showing one that is older than a second
- * has a fresh log read in the background. Thresholds are the specification's defaults until they are written.
+ * A sysfs file is shown without sleeping here, so it shows the log read last; a task that is shown one older than a
+ * second has a fresh log read in the background. Thresholds are the specification's defaults until they are written.
  */
 import type { Attribute, Device } from '@nvme-stack/device-core/ports';
 import { Errno, type HasKernel, type Kernel, KernelError, traced } from '@nvme-stack/kernel';
@@ -81,8 +81,9 @@ async function readSmartLog(hwmon: Hwmon): Promise<void> {
 /** The log, and when it has aged another one soon. */
 function smartLog(hwmon: Hwmon): ReturnType<typeof NvmeSmartLog.decode> {
   const { ctrl } = hwmon;
-  const old = hwmon.kernel.ex.now() - hwmon.readAtNs > FRESH_NS;
-  if (old && ctrl.state === NVME_CTRL_LIVE) ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), hwmon.refresh);
+  const { ex } = hwmon.kernel;
+  const old = ex.now() - hwmon.readAtNs > FRESH_NS;
+  if (old && ex.context === 'task' && ctrl.state === NVME_CTRL_LIVE) ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), hwmon.refresh);
   return NvmeSmartLog.decode(hwmon.log);
 }
 

@@ -8,7 +8,7 @@
 import type { BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme-stack/blk-mq/ports';
 import { IRQ_HANDLED, IRQ_NONE, type IrqReturn } from '@nvme-stack/irq/ports';
 import { traced } from '@nvme-stack/kernel';
-import type { NvmeDev, NvmeQueue } from './dev.js';
+import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { CQE_BYTES, NVME_AQ_BLK_MQ_DEPTH } from './limits.js';
 import { nvmeUnmapData } from './map-data.js';
 import { nvmeBar } from './registers.js';
@@ -35,7 +35,7 @@ export class NvmeCompletion {
     this.completeRq = completeRq;
     this.iob = dev.deps.blkMq.ioCompBatch();
     this.unmap = (rq) => {
-      if (rq.nrPhysSegments > 0) nvmeUnmapData(dev, rq);
+      if (nvmeIod(rq).mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
     };
     this.completeBatch = (iob) => this.pciCompleteBatch(iob);
   }

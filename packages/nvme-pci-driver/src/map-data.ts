@@ -68,6 +68,8 @@ export function nvmeMapData(dev: NvmeDev, rq: Request, mapper: PrpMapper): BlkSt
   const iod = nvmeIod(rq);
   const op = rq.cmdFlags & REQ_OP_MASK;
   iod.direction = op === REQ_OP_READ || op === REQ_OP_DRV_IN ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+  const { specialVecAddr, specialVecLengthBytes } = iod.nvme;
+  if (specialVecLengthBytes > 0) return nvmeSetupPrpSimple(dev, iod, specialVecAddr, specialVecLengthBytes);
   const bio = rq.bio;
   if (rq.nrPhysSegments === 1 && bio !== null) {
     const address = bio.vecAddr[0] as number;
@@ -111,6 +113,11 @@ function writePrps(iod: NvmeIod, prp1: number, prp2: number): void {
   cmd[PRP1_WORD + 1] = Math.floor(prp1 / TWO_32);
   cmd[PRP2_WORD] = prp2 % TWO_32;
   cmd[PRP2_WORD + 1] = Math.floor(prp2 / TWO_32);
+}
+
+/** Whether a request moves data: its own, or a payload the core made for it. @kernel include/linux/blk-mq.h blk_rq_nr_phys_segments */
+export function hasPayload(rq: Request): boolean {
+  return rq.nrPhysSegments > 0 || nvmeIod(rq).nvme.specialVecLengthBytes > 0;
 }
 
 /** Ends the mapping of a request's data. Any context. @kernel drivers/nvme/host/pci.c nvme_unmap_data */

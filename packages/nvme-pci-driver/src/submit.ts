@@ -7,9 +7,9 @@
 import { BLK_STS_IOERR, BLK_STS_OK, type BlkMqHwCtx, type BlkMqQueueData, type BlkStatus, type Request } from '@nvme-stack/blk-mq/ports';
 import { spinLock, spinUnlock } from '@nvme-stack/kernel';
 import type { NvmeNs } from '@nvme-stack/nvme-core/ports';
-import { type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
+import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { SQE_BYTES } from './limits.js';
-import { nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-data.js';
+import { hasPayload, nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-data.js';
 import { nvmeBar } from './registers.js';
 import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
 
@@ -87,7 +87,7 @@ export class NvmeSubmission {
     const setup = nvmeCore.nvmeSetupCmd(rq.q.queuedata as NvmeNs | null, rq);
     if (setup !== BLK_STS_OK) return setup;
     if (trace.functions) trace.enter('nvme_prep_rq');
-    const mapped = rq.nrPhysSegments > 0 ? nvmeMapData(dev, rq, this.mapper) : BLK_STS_OK;
+    const mapped = hasPayload(rq) ? nvmeMapData(dev, rq, this.mapper) : BLK_STS_OK;
     if (mapped === BLK_STS_OK) blkMq.blkMqStartRequest(rq);
     else nvmeCore.nvmeCleanupCmd(rq);
     if (trace.functions) trace.exit();
@@ -165,7 +165,7 @@ export class NvmeSubmission {
     const { dev } = this;
     const { trace } = dev.kernel;
     if (trace.functions) trace.enter('nvme_pci_complete_rq');
-    if (rq.nrPhysSegments > 0) nvmeUnmapData(dev, rq);
+    if (nvmeIod(rq).mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
     dev.deps.nvmeCore.nvmeCompleteRq(rq);
     if (trace.functions) trace.exit();
   }

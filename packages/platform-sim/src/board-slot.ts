@@ -8,18 +8,22 @@ import {
   DMA_FAULT,
   DMA_MASTER_ABORT,
   DMA_OK,
+  PCI_HEADER_TYPE,
+  PCI_HEADER_TYPE_BRIDGE,
+  PCI_HEADER_TYPE_MASK,
   type PciFunction,
   type PciHost,
 } from '@nvme-stack/pci-function';
 import type { Board } from './board.js';
 import type { BoardBus } from './board-bus.js';
-import type { DeviceMemory } from './device-memory.js';
+import { type DeviceMemory, MemoryPort } from './device-memory.js';
 import { type DecodedBar, probeBars, probeSriov, type SriovProbe } from './function-probe.js';
-import type { Iommu } from './iommu.js';
+import type { Iommu, IommuDomain } from './iommu.js';
 import { DMA_READ, DMA_WRITE, INTX_LEVEL } from './trace-events.js';
 import { MSI_BASE, MSI_END } from './vector-domain.js';
 
-const STANDARD_BARS = 6;
+const ENDPOINT_BARS = 6;
+const BRIDGE_BARS = 2;
 const FIRST_BAR = 0x10;
 
 export class BoardSlot implements PciHost {
@@ -33,7 +37,10 @@ export class BoardSlot implements PciHost {
   /** False once it was taken out: nothing it does reaches the board any more. */
   present = true;
   private readonly memory: DeviceMemory;
+  private readonly port: MemoryPort;
   private readonly iommu: Iommu | null;
+  /** What is mapped for its requester id; null: nothing is checked. */
+  private domain: IommuDomain | null;
   private readonly alarmItem: Item;
   private readonly deferItem: Item;
   private intxLevel = false;
@@ -50,13 +57,15 @@ export class BoardSlot implements PciHost {
     this.devfn = devfn;
     this.function = fn;
     this.memory = board.memory;
+    this.port = new MemoryPort(board.memory);
     this.iommu = board.iommu;
     this.requester = bus.number * 256 + devfn;
+    this.domain = this.iommu === null ? null : this.iommu.domainFor(this.requester);
     const { ex } = board.kernel;
     this.alarmItem = ex.item('device', NO_CPU, (self: BoardSlot) => self.runAlarm(), this);
     this.deferItem = ex.item('device', NO_CPU, (self: BoardSlot) => self.runDeferred(), this);
     fn.attach(this);
-    this.bars = probeBars(fn, FIRST_BAR, STANDARD_BARS);
+    this.bars = probeBars(fn, FIRST_BAR, isBridge(fn) ? BRIDGE_BARS : ENDPOINT_BARS);
     this.sriov = probeSriov(fn);
   }
 
@@ -67,13 +76,14 @@ export class BoardSlot implements PciHost {
   /** The bus has another number now. */
   renumber(): void {
     this.requester = this.bus.number * 256 + this.devfn;
+    if (this.iommu !== null) this.domain = this.iommu.domainFor(this.requester);
   }
 
   dmaRead(busAddr: number, bytes: Uint8Array, offset: number, length: number): number {
     const status = this.check(busAddr, length, false);
     const { trace } = this.kernel;
     if (trace.events) trace.event(DMA_READ, this.requester, busAddr, length, status);
-    if (status === DMA_OK) this.memory.read(busAddr, bytes, offset, length);
+    if (status === DMA_OK) this.port.read(busAddr, bytes, offset, length);
     return status;
   }
 
@@ -81,7 +91,7 @@ export class BoardSlot implements PciHost {
     const status = this.check(busAddr, length, true);
     const { trace } = this.kernel;
     if (trace.events) trace.event(DMA_WRITE, this.requester, busAddr, length, status);
-    if (status === DMA_OK) this.memory.write(busAddr, bytes, offset, length);
+    if (status === DMA_OK) this.port.write(busAddr, bytes, offset, length);
     return status;
   }
 
@@ -91,8 +101,10 @@ export class BoardSlot implements PciHost {
       this.board.dmaAborts++;
       return DMA_MASTER_ABORT;
     }
-    if (this.iommu !== null && length > 0 && !this.iommu.allows(this.requester, busAddr, length, isWrite)) return DMA_FAULT;
-    return DMA_OK;
+    const { domain } = this;
+    if (domain === null || length === 0 || domain.allows(busAddr, length, isWrite)) return DMA_OK;
+    this.iommu?.fault(this.requester, busAddr, length, isWrite);
+    return DMA_FAULT;
   }
 
   msi(address: number, data: number): void {
@@ -169,4 +181,8 @@ export class BoardSlot implements PciHost {
   private runDeferred(): void {
     if (this.present) this.function.deferred();
   }
+}
+
+function isBridge(fn: PciFunction): boolean {
+  return (fn.configRead(PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) === PCI_HEADER_TYPE_BRIDGE;
 }

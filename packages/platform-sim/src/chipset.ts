@@ -43,7 +43,7 @@ const INTEL = 0x8086;
 const SUBSYSTEM = { subsystemVendorId: 0x1af4, subsystemId: 0x1100 };
 const ICH9 = 0x1f << 3;
 
-/** Host bridge, display, and the ISA, SATA and SMBus functions of the south bridge. */
+/** Host bridge, display, network card, and the ISA, SATA and SMBus functions of the south bridge. */
 export function q35Functions(): ChipsetFunction[] {
   const intel = (deviceId: number, classCode: number, revisionId: number, more: Partial<PciIdentity> = {}): PciIdentity => ({
     vendorId: INTEL,
@@ -61,6 +61,14 @@ export function q35Functions(): ChipsetFunction[] {
       function: new PlainFunction(display, [
         { index: 0, sizeBytes: 16 << 20, prefetchable: true },
         { index: 2, sizeBytes: 4096 },
+      ]),
+    },
+    {
+      devfn: 2 << 3,
+      function: new PlainFunction(intel(0x10d3, 0x020000, 0, { interruptPin: 1 }), [
+        { index: 0, sizeBytes: 128 << 10 },
+        { index: 1, sizeBytes: 128 << 10 },
+        { index: 3, sizeBytes: 16 << 10 },
       ]),
     },
     { devfn: ICH9, function: new PlainFunction(intel(0x2918, 0x060100, 2, { multiFunction: true })) },

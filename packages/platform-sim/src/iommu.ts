@@ -10,6 +10,7 @@ import {
   type DmaDirection,
   type DmaMappingObserver,
   type Kernel,
+  PAGE_SHIFT,
   PAGE_SIZE,
 } from '@nvme-stack/kernel';
 import type { DmaFault } from './ports.js';
@@ -18,12 +19,31 @@ const DIRECTIONS = 4;
 const FAULTS_KEPT = 1024;
 
 /** Mapped pages of one requester; index `page * 4 + direction`. */
-class Domain {
+export class IommuDomain {
   readonly counts: Uint16Array;
   mapped = 0;
+  private readonly baseAddr: number;
 
-  constructor(pages: number) {
+  constructor(baseAddr: number, pages: number) {
+    this.baseAddr = baseAddr;
     this.counts = new Uint16Array(pages * DIRECTIONS);
+  }
+
+  /** The page of an address within the checked range, which is at most 4 GiB. */
+  pageOf(busAddr: number): number {
+    return (busAddr - this.baseAddr) >>> PAGE_SHIFT;
+  }
+
+  /** Whether every page of an access within the checked range is mapped that way. */
+  allows(busAddr: number, lengthBytes: number, isWrite: boolean): boolean {
+    const { counts } = this;
+    const oneWay = isWrite ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+    const last = this.pageOf(busAddr + lengthBytes - 1);
+    for (let page = this.pageOf(busAddr); page <= last; page++) {
+      const at = page * DIRECTIONS;
+      if (counts[at + DMA_BIDIRECTIONAL] === 0 && counts[at + oneWay] === 0) return false;
+    }
+    return true;
   }
 }
 
@@ -35,7 +55,7 @@ export class Iommu implements DmaMappingObserver {
   private readonly baseAddr: number;
   private readonly pages: number;
   /** By bus number, then devfn. */
-  private readonly domains: ((Domain | null)[] | null)[] = new Array(256).fill(null);
+  private readonly domains: ((IommuDomain | null)[] | null)[] = new Array(256).fill(null);
 
   /** Checks addresses from `baseAddr` on, `sizeBytes` of them. */
   constructor(kernel: Kernel, baseAddr: number, sizeBytes: number) {
@@ -46,8 +66,8 @@ export class Iommu implements DmaMappingObserver {
 
   map(requesterId: number, busAddr: number, lengthBytes: number, direction: DmaDirection): void {
     const domain = this.domainFor(requesterId);
-    const last = this.pageOf(busAddr + lengthBytes - 1);
-    for (let page = this.pageOf(busAddr); page <= last; page++) {
+    const last = domain.pageOf(busAddr + lengthBytes - 1);
+    for (let page = domain.pageOf(busAddr); page <= last; page++) {
       const at = page * DIRECTIONS + direction;
       domain.counts[at] = (domain.counts[at] as number) + 1;
       domain.mapped++;
@@ -56,8 +76,8 @@ export class Iommu implements DmaMappingObserver {
 
   unmap(requesterId: number, busAddr: number, lengthBytes: number, direction: DmaDirection): void {
     const domain = this.domainFor(requesterId);
-    const last = this.pageOf(busAddr + lengthBytes - 1);
-    for (let page = this.pageOf(busAddr); page <= last; page++) {
+    const last = domain.pageOf(busAddr + lengthBytes - 1);
+    for (let page = domain.pageOf(busAddr); page <= last; page++) {
       const at = page * DIRECTIONS + direction;
       const count = domain.counts[at] as number;
       if (!(count > 0)) this.unmapBug(requesterId, busAddr, lengthBytes, direction);
@@ -66,45 +86,22 @@ export class Iommu implements DmaMappingObserver {
     }
   }
 
-  /** Whether a device may do this; a refusal is recorded. Device context. */
-  allows(requesterId: number, busAddr: number, lengthBytes: number, isWrite: boolean): boolean {
-    const bus = this.domains[requesterId >>> 8] as (Domain | null)[] | null;
-    const domain = bus === null ? null : (bus[requesterId & 0xff] as Domain | null);
-    if (domain !== null) {
-      const { counts } = domain;
-      const oneWay = isWrite ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
-      const last = this.pageOf(busAddr + lengthBytes - 1);
-      let page = this.pageOf(busAddr);
-      while (page <= last) {
-        const at = page * DIRECTIONS;
-        if (!((counts[at + DMA_BIDIRECTIONAL] as number) > 0) && !((counts[at + oneWay] as number) > 0)) break;
-        page++;
-      }
-      if (page > last) return true;
-    }
-    this.fault(requesterId, busAddr, lengthBytes, isWrite);
-    return false;
-  }
-
   /** Pages mapped at present. */
   mappedPages(requesterId: number): number {
     return this.domains[requesterId >>> 8]?.[requesterId & 0xff]?.mapped ?? 0;
   }
 
-  private pageOf(busAddr: number): number {
-    return Math.floor((busAddr - this.baseAddr) / PAGE_SIZE);
-  }
-
-  private domainFor(requesterId: number): Domain {
+  /** What is mapped for a requester; made when it is met. */
+  domainFor(requesterId: number): IommuDomain {
     const number = requesterId >>> 8;
-    let bus = this.domains[number] as (Domain | null)[] | null;
+    let bus = this.domains[number] as (IommuDomain | null)[] | null;
     if (bus === null) {
-      bus = new Array<Domain | null>(256).fill(null);
+      bus = new Array<IommuDomain | null>(256).fill(null);
       this.domains[number] = bus;
     }
-    let domain = bus[requesterId & 0xff] as Domain | null;
+    let domain = bus[requesterId & 0xff] as IommuDomain | null;
     if (domain === null) {
-      domain = new Domain(this.pages);
+      domain = new IommuDomain(this.baseAddr, this.pages);
       bus[requesterId & 0xff] = domain;
     }
     return domain;
@@ -115,8 +112,8 @@ export class Iommu implements DmaMappingObserver {
     return this.kernel.ex.bug(`${bdfText(requesterId)}: DMA unmap of what is not mapped: ${what}`);
   }
 
-  /** @kernel drivers/iommu/intel/dmar.c dmar_fault_do_one */
-  private fault(requesterId: number, busAddr: number, lengthBytes: number, isWrite: boolean): void {
+  /** Records a refusal. Device context. @kernel drivers/iommu/intel/dmar.c dmar_fault_do_one */
+  fault(requesterId: number, busAddr: number, lengthBytes: number, isWrite: boolean): void {
     this.faultCount++;
     if (this.faults.length >= FAULTS_KEPT) return;
     const { printk, ex, profile } = this.kernel;

@@ -90,13 +90,8 @@ export class VectorDomain implements IrqDomain {
     return true;
   }
 
-  ack(_data: IrqData): void {
-    const { trace } = this.kernel;
-    if (trace.functions) {
-      trace.enter('irq_chip_ack_parent');
-      trace.exit();
-    }
-  }
+  /** The request bit of an item falls when it starts to run, so there is nothing left to acknowledge. */
+  ack(_data: IrqData): void {}
 
   /** A message has been written; any context. Never runs the interrupt itself. */
   deliver(address: number, data: number): void {

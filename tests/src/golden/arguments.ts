@@ -61,7 +61,7 @@ export function helpText(): string {
   const unrelated = [...UNRELATED_CALLS].map(([symbol, why]) => [`${symbol} alone below ${UNRELATED_WORK}`, why]);
   const hidden = HIDDEN_FRAMES.map((frame) => [
     `${frame.symbol} indented below ${frame.below}`,
-    `${frame.hidden} called it: ${frame.why}`,
+    `really below ${frame.hidden}: ${frame.why}`,
   ]);
   const resumed = RESUMPTIONS.map((each) => [`${each.symbol} goes on in ${each.within}`, each.why]);
   return `pnpm golden --profile 6.12 --against FILE… [--machine FILE]
@@ -75,8 +75,8 @@ different, each with its line in the capture; exits with 1 when there is any, wi
   --machine    a machine description in JSON instead of the captured machine's
 
 Function calls: each captured thread must be contained in one of ours, in order and below the same callers; ours may do
-more. An interrupt is a thread of its own, beginning at ${[...INTERRUPT_ENTRIES].join(', ')}. Suffixes such as
-.part.0, .isra.0, .constprop.0 and .cold do not count.
+more. An interrupt is a thread of its own, beginning at ${[...INTERRUPT_ENTRIES].join(', ')}.
+Suffixes such as .part.0, .isra.0, .constprop.0 and .cold do not count.
 Device: registers in order and with values (polls of CSTS count once), admin commands and I/O commands in order and
 with their fields, tails, and completions given back. Not compared: addresses, command identifiers, times, CPUs and so
 the numbers of I/O queues in use, where the event request falls in the scan, how many completions one interrupt

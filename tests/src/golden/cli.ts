@@ -1,11 +1,11 @@
 /** The entry of `pnpm golden`. */
 import { readFileSync } from 'node:fs';
+import { createMachine } from '@nvme-stack/machine';
 import { golden } from './command.js';
-import { loadMachine } from './load-machine.js';
 
 process.exitCode = await golden(process.argv.slice(2), {
   readFile: (path) => readFileSync(path, 'utf8'),
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
-  createMachine: loadMachine,
+  createMachine,
 });

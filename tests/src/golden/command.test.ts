@@ -12,7 +12,7 @@ const DEVICE = 'golden/mmio-cmd-6.12.111.txt';
 class FakeMachine implements GoldenMachine {
   readonly asked: string[] = [];
   readonly trace = { entries: [] as TraceEntry[] };
-  readonly sysfs = { write: async (path: string, value: string) => this.ask(`${value} > ${path}`) };
+  readonly sysfs = { write: async (path: string, value: string): Promise<void> => void this.ask(`${value} > ${path}`) };
 
   private ask(what: string): Uint8Array {
     this.asked.push(what);
@@ -40,11 +40,12 @@ class FakeMachine implements GoldenMachine {
   disk(name: string) {
     return {
       read: async (offset: number, length: number) => this.ask(`read ${name} ${offset} ${length}`),
-      write: async (offset: number, bytes: Uint8Array) => this.ask(`write ${name} ${offset} ${bytes.length}`),
+      write: async (offset: number, bytes: Uint8Array): Promise<void> =>
+        void this.ask(`write ${name} ${offset} ${bytes.length}`),
     };
   }
   async settle() {}
-  async close() {
+  close() {
     this.asked.push('close');
   }
 }
@@ -62,9 +63,9 @@ async function run(args: readonly string[], files: Readonly<Record<string, strin
     error: (text) => {
       error += text;
     },
-    createMachine: async () => async (given) => {
+    createMachine: async (given) => {
       description = given;
-      if (given.cpus === 0) throw new RangeError('cpus 0 is not allowed: it must be 1 or more');
+      if (given.cpus === 0) throw new RangeError('cpus is 0; allowed is 1 or more');
       if (given.cpus === 99) machine.rmmod = () => Promise.reject(new Error('deadlock'));
       return machine;
     },
@@ -85,7 +86,7 @@ describe('golden', () => {
       'close',
     ]);
     expect(description).toMatchObject({ profile: '6.12', cpus: 4, trace: 'full', nvme: [{ preset: 'qemu-7.2' }] });
-    expect(out).toContain(`${IO} (function calls of I/O): 84 missing, 0 inverted, 0 different\n`);
+    expect(out).toContain(`${IO} (function calls of I/O): 87 missing, 0 inverted, 0 different\n`);
     expect(out).toContain(`  missing   ${IO}:3: submit_bio_noacct below submit_bio\n`);
     expect(out).not.toContain(`${IO}:2:`);
     expect(out).toContain(`  missing   ${DEVICE}:2: read of register 0x1c\n`);
@@ -119,7 +120,7 @@ describe('golden', () => {
     [['--against', 'golden/none.txt'], /^golden\/none\.txt cannot be read: .*\n$/],
     [['--against', IO, '--machine', 'bad'], /^bad is no JSON: .*\n$/],
     [['--against', IO, '--machine', 'list'], 'list must hold one JSON object, a machine description.\n'],
-    [['--against', IO, '--machine', 'none'], 'none: cpus 0 is not allowed: it must be 1 or more\n'],
+    [['--against', IO, '--machine', 'none'], 'none: cpus is 0; allowed is 1 or more.\n'],
   ])('exits with 2 and one sentence for %j', async (args, sentence) => {
     const files = { bad: 'hello', odd: '# x\ncpu0 submit_bio\nwhat is this\n', list: '[]', none: '{"cpus":0}' };
     const { code, out, error } = await run(args, files);

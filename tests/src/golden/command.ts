@@ -1,8 +1,10 @@
 /** The command `pnpm golden` without its process: files in, text out, exit code returned. */
+import type { KernelProfile } from '@nvme-stack/kernel/ports';
+import type { MachineDescription } from '@nvme-stack/machine';
 import { helpText, parseArguments } from './arguments.js';
 import { BadInput, readCapture } from './capture-file.js';
 import { checkProfile, compareCapture, report } from './compare.js';
-import { type CreateMachine, capturedMachine, goldenRun } from './machine-run.js';
+import { type CreateMachine, capturedMachine, type GoldenMachine, goldenRun } from './machine-run.js';
 
 /** What the command needs of its surroundings. */
 export interface Surroundings {
@@ -10,7 +12,7 @@ export interface Surroundings {
   readFile(path: string): string;
   out(text: string): void;
   error(text: string): void;
-  createMachine(): Promise<CreateMachine>;
+  readonly createMachine: CreateMachine;
 }
 
 /** Exit codes: 0 no difference, 1 differences or a run that failed, 2 input that cannot be used. */
@@ -33,7 +35,7 @@ async function run(args: readonly string[], around: Surroundings): Promise<numbe
   const captures = against.map((path) => readCapture(path, text(path, around)));
   for (const capture of captures) checkProfile(capture, profile);
   const description = machine === null ? capturedMachine(profile) : describedMachine(machine, profile, around);
-  const ours = await goldenRun(await checkedCreate(machine, around), description);
+  const ours = await goldenRun((wanted) => create(wanted, machine, around), description);
   let code = 0;
   for (const capture of captures) {
     const comparison = compareCapture(capture, ours);
@@ -43,20 +45,21 @@ async function run(args: readonly string[], around: Surroundings): Promise<numbe
   return code;
 }
 
-/** A description of the user's that the machine refuses is bad input. */
-async function checkedCreate(machine: string | null, around: Surroundings): Promise<CreateMachine> {
-  const create = await around.createMachine();
-  if (machine === null) return create;
-  return async (description) => {
-    try {
-      return await create(description);
-    } catch (error) {
-      throw new BadInput(`${machine}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  };
+/** A description that the machine refuses is bad input. */
+async function create(
+  description: MachineDescription,
+  path: string | null,
+  around: Surroundings,
+): Promise<GoldenMachine> {
+  try {
+    return await around.createMachine(description);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new BadInput(path === null ? `${error.message}.` : `${path}: ${error.message}.`);
+  }
 }
 
-function describedMachine(path: string, profile: string, around: Surroundings): Record<string, unknown> {
+function describedMachine(path: string, profile: KernelProfile, around: Surroundings): MachineDescription {
   let value: unknown;
   try {
     value = JSON.parse(text(path, around));
@@ -67,7 +70,7 @@ function describedMachine(path: string, profile: string, around: Surroundings): 
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new BadInput(`${path} must hold one JSON object, a machine description.`);
   }
-  return { ...value, profile };
+  return { ...value, profile } as MachineDescription;
 }
 
 function text(path: string, around: Surroundings): string {

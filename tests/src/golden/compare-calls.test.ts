@@ -36,7 +36,7 @@ function entriesOf(threads: readonly Call[]): TraceEntry[] {
     entries.push({ ...base, seq, startNs: seq, depth, symbol: call.symbol, fields: [], args: [], text: '' });
     for (const child of call.children) visit(child, pid, depth + 1);
   };
-  threads.forEach((thread, i) => visit(thread, i + 1, 0));
+  for (const [i, thread] of threads.entries()) visit(thread, i + 1, 0);
   return entries;
 }
 
@@ -148,9 +148,9 @@ describe('compareCalls', () => {
       call.children = call.children.filter(
         (child) => !/^nvme_(mpath|auth)_|integrity|module_address/.test(child.symbol),
       );
-      call.children.forEach(prune);
+      for (const child of call.children) prune(child);
     };
-    run.forEach(prune);
+    for (const thread of run) prune(thread);
     const { children } = find(run, 'device_add_disk');
     children.splice(
       children.findIndex((call) => call.symbol === 'blk_mq_freeze_queue'),

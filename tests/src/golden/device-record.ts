@@ -23,14 +23,11 @@ export function capturedRecords(lines: readonly CaptureLine[]): DeviceRecord[] {
   });
 }
 
-/** Records of our entries; register accesses are the controller's own events, or the board's when it has none. */
+/** The records of the controller's own events; the board's events of the same accesses are left out. */
 export function ourRecords(entries: readonly TraceEntry[]): DeviceRecord[] {
-  const hasOwnMmio = entries.some((entry) => entry.symbol === 'pci_nvme_mmio_read');
-  return entries.flatMap(({ seq, kind, symbol, fields, args }) => {
-    const isOwn = symbol.startsWith(PREFIX);
-    const isBoards = !hasOwnMmio && kind === 'mmio' && (symbol === 'mmio_read' || symbol === 'mmio_write');
-    if (kind === 'function' || !(isOwn || isBoards)) return [];
-    const name = isOwn ? symbol.slice(PREFIX.length) : symbol;
-    return [{ line: seq, name, fields: new Map(fields.map((field, i) => [field, args[i]])) }];
+  return entries.flatMap(({ seq, symbol, fields, args }) => {
+    if (!symbol.startsWith(PREFIX)) return [];
+    const values = new Map(fields.map((field, i) => [field, args[i]]));
+    return [{ line: seq, name: symbol.slice(PREFIX.length), fields: values }];
   });
 }

@@ -1,22 +1,15 @@
 /** The run that is compared: the captured session, on our machine. */
 import type { KernelProfile, TraceEntry } from '@nvme-stack/kernel/ports';
+import type { Disk, Machine, MachineDescription } from '@nvme-stack/machine';
 
 /** What of the machine's front door the run uses. */
-export interface GoldenMachine {
-  modprobe(name: string, parameters?: Readonly<Record<string, unknown>>): Promise<unknown>;
-  rmmod(name: string): Promise<unknown>;
-  disk(name: string): {
-    read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
-    write(offsetBytes: number, bytes: Uint8Array): Promise<unknown>;
-  };
-  readonly sysfs: { write(path: string, value: string): Promise<unknown> };
-  readonly trace: { readonly entries: readonly TraceEntry[] };
-  /** Runs until nothing is left to do. */
-  settle(): Promise<unknown>;
-  close(): Promise<unknown>;
+export interface GoldenMachine extends Pick<Machine, 'modprobe' | 'rmmod' | 'settle' | 'close'> {
+  disk(name: string): Pick<Disk, 'read' | 'write'>;
+  readonly sysfs: Pick<Machine['sysfs'], 'write'>;
+  readonly trace: Pick<Machine['trace'], 'entries'>;
 }
 
-export type CreateMachine = (description: Readonly<Record<string, unknown>>) => Promise<GoldenMachine>;
+export type CreateMachine = (description: MachineDescription) => Promise<GoldenMachine>;
 
 /** The entries of a run by what was captured at the same time. */
 export interface GoldenRun {
@@ -32,7 +25,7 @@ const READ_BYTES = 4096;
 const WRITE_BYTES = 65536;
 
 /** The captured machine. */
-export function capturedMachine(profile: KernelProfile): Record<string, unknown> {
+export function capturedMachine(profile: KernelProfile): MachineDescription {
   return {
     profile,
     cpus: 4,
@@ -44,10 +37,7 @@ export function capturedMachine(profile: KernelProfile): Record<string, unknown>
 }
 
 /** Boots a machine and does what was done when the captures were made. */
-export async function goldenRun(
-  create: CreateMachine,
-  description: Readonly<Record<string, unknown>>,
-): Promise<GoldenRun> {
+export async function goldenRun(create: CreateMachine, description: MachineDescription): Promise<GoldenRun> {
   const machine = await create({ ...description, trace: 'full' });
   try {
     const at = [machine.trace.entries.length];
@@ -68,6 +58,6 @@ export async function goldenRun(
     const entries = machine.trace.entries.slice();
     return { insmod: entries.slice(at[0], at[1]), io: entries.slice(at[1], at[2]), whole: entries.slice(at[0]) };
   } finally {
-    await machine.close();
+    machine.close();
   }
 }

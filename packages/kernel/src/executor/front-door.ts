@@ -119,7 +119,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     return this.pursue({ horizonNs }).then(() => {});
   }
 
-  private pursue(goal: Partial<Omit<Goal, 'done'>>): Promise<boolean> {
+  private pursue(goal: Partial<Omit<Goal, 'done' | 'reject'>>): Promise<boolean> {
     return new Promise<boolean>((resolve, reject) => {
       const refusal =
         this.refusal() ?? (this.goal === null ? null : new Error('another run, step or settle is outstanding'));

@@ -11,7 +11,7 @@ export class Frames {
   depth = 0;
 
   clear(): void {
-    this.open.length = 0;
+    if (this.open.length > 0) this.open.length = 0;
     this.depth = 0;
   }
 }

@@ -11,7 +11,7 @@ export interface ContractMatchers {
 /** The test runner's functions. */
 export interface ContractRunner {
   describe(name: string, body: () => void): unknown;
-  it(name: string, body: () => void): unknown;
+  it(name: string, body: () => void | Promise<void>): unknown;
   beforeEach(body: () => void): unknown;
   expect(actual: unknown): ContractMatchers & { readonly not: ContractMatchers };
 }

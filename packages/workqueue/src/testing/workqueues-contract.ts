@@ -118,6 +118,21 @@ export function workqueuesContract(
       expect([done, work.pending, work.running]).toEqual([1, false, false]);
     });
 
+    test('lets the next work go on when the one before it is cancelled', async ({ workqueues }) => {
+      const wq = workqueues.allocWorkqueue('one', WQ_UNBOUND, 1);
+      const log: string[] = [];
+      const [first, second] = ['first', 'second'].map((name) =>
+        workqueues.initWork(name, name, (owner) => {
+          log.push(owner);
+        }),
+      );
+      workqueues.queueWork(wq, first);
+      workqueues.queueWork(wq, second);
+      expect(await workqueues.cancelWorkSync(first)).toBe(true);
+      await workqueues.flushWork(second);
+      expect(log).toEqual(['second']);
+    });
+
     test('queues delayed work when its time has come, moves it and takes it back', async ({ kernel, workqueues }) => {
       const at: number[] = [];
       const work = workqueues.initDelayedWork('f', null, () => {

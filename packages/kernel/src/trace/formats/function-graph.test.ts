@@ -116,6 +116,15 @@ describe('functionGraphText', () => {
 `);
   });
 
+  it('names it too when only a leaf stood at its depth meanwhile', () => {
+    const entries = [
+      call('flush_work', 0, 9000, 0),
+      call('msleep', 100, 100, 1),
+      call('flush_work', 1000, 1000, 0, { pid: 25, task: 'kworker/1:1' }),
+    ];
+    expect(functionGraphText(entries)).toMatch(/ 0\) {3}9\.000 us {4}\| {2}\} \/\* flush_work \*\/\n$/);
+  });
+
   it('leaves out other events and what runs on no CPU', () => {
     const entries = [call('pci_nvme_irq_msix', 0, 0, 0, { kind: 'msi' }), call('x', 0, 0, 0, { cpu: -1 })];
     expect(functionGraphText(entries)).toBe(HEADER);
