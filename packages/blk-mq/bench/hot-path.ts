@@ -86,7 +86,7 @@ await door.call('bench', async () => {
     for (let i = 0; i < depth; i++) {
       const bio = bios[i];
       bio.opf = 0;
-      bio.sector = ((ended * 7919 + i * 64) % 100000) * 8;
+      bio.sector = i * 64;
       blkMq.submitBio(bio);
     }
     if (plug !== null) blkMq.blkFinishPlug(plug);

@@ -69,7 +69,6 @@ export function accountIoStart(rq: RequestImpl): void {
   const { disk } = rq.q;
   if (disk === null || isPassthrough(rq)) return;
   rq.rqFlags |= RQF_STATED;
-  rq.statSectors = rq.dataLengthBytes / SECTOR_SIZE;
   const write = rq.cmdFlags & 1;
   enter(disk.stats, write, rq.startTimeNs);
   if (disk.partitions.length > 0) {

@@ -13,8 +13,8 @@ const POOLED_VECS = 128;
 /** @kernel include/linux/blk_types.h bio */
 export class BioImpl implements Bio {
   opf = 0;
-  sector = 0;
-  sizeBytes = 0;
+  sector = -0;
+  sizeBytes = -0;
   vcnt = 0;
   readonly vecAddr: Float64Array;
   readonly vecLengthBytes: Float64Array;
@@ -30,7 +30,7 @@ export class BioImpl implements Bio {
   /** Physical segments, once the limits have been looked at. */
   nrSegs = 0;
   /** Bytes at the front that have ended already (partial completion). */
-  doneBytes = 0;
+  doneBytes = -0;
   /** The bio this one is a part of. */
   parent: BioImpl | null = null;
   /** Parts of this bio that have not ended. */

@@ -5,11 +5,12 @@
 import type { DeviceClass, DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
 import type { Executor, HasKernel, Kernel, Trace } from '@nvme-stack/kernel';
-import type { Workqueues, WorkqueueStruct } from '@nvme-stack/workqueue/ports';
+import type { Workqueues, WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
 import { WQ_HIGHPRI, WQ_MEM_RECLAIM } from '@nvme-stack/workqueue/ports';
 import { type BioImpl, BioPool } from './bio.js';
 import { BlkDone } from './complete-remote.js';
 import { BLK_ERAS, type BlkEra } from './eras.js';
+import { delayedFput } from './disk-add.js';
 import type { Disk } from './gendisk.js';
 import { MAX_NESTED, Plug } from './plug.js';
 import type { IoSchedulerType } from './ports.js';
@@ -40,6 +41,9 @@ export class Blk implements HasKernel {
   /** /sys/block. */
   blockDir: Kobject | null = null;
   readonly disks: Disk[] = [];
+  /** Disks whose file a kernel thread has closed, and the work that tells them. @kernel fs/file_table.c delayed_fput_list */
+  readonly closing: Disk[] = [];
+  readonly delayedFput: WorkStruct;
   readonly tagSets: TagSet[] = [];
   readonly schedulers = new Map<string, IoSchedulerType>();
   readonly bioPool = new BioPool();
@@ -67,6 +71,7 @@ export class Blk implements HasKernel {
     this.era = BLK_ERAS[kernel.profile];
     this.forceGpt = deps.forceGpt ?? false;
     this.blockClass = { name: 'block' };
+    this.delayedFput = deps.workqueues.initWork('delayed_fput', this as Blk, delayedFput);
     this.errorLimit = new RateLimit(kernel, 'blk_print_req_error');
     this.eodLimit = new RateLimit(kernel, 'bio_check_eod');
     for (let cpu = 0; cpu < kernel.nrCpus; cpu++) this.done.push(new BlkDone(this, cpu));

@@ -7,7 +7,8 @@ import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
 import { blockNodeOps } from './block-node.js';
 import { diskGroup } from './disk-sysfs.js';
 import { elevatorInitMq } from './elevator.js';
-import { allocExtMinor, type Disk, diskRelease, freeExtMinor, rqQosAdd } from './gendisk.js';
+import type { Blk } from './blk.js';
+import { allocExtMinor, type Disk, diskRelease, freeExtMinor } from './gendisk.js';
 import { addMqDirs } from './mq-sysfs.js';
 import { scanPartitions } from './partitions/scan.js';
 import type { Queue } from './queue.js';
@@ -61,23 +62,24 @@ const registerQueue = traced('blk_register_queue', async (disk: Disk): Promise<v
   addMqDirs(disk);
   blk.deviceCore.sysfsCreateGroup(disk.dev.kobj, queueGroup(disk));
   queue.sysfsRegistered = true;
-  await wbtEnableDefault(queue);
-});
-
-/** Writeback throttling hooks into the queue, for which the queue stands still once. @kernel block/blk-wbt.c wbt_enable_default */
-const wbtEnableDefault = traced('wbt_enable_default', async (q: Queue): Promise<void> => {
-  await wbtInit(q);
-});
-
-/** @kernel block/blk-wbt.c wbt_init */
-const wbtInit = traced('wbt_init', async (q: Queue): Promise<void> => {
-  await rqQosAdd(q);
 });
 
 /** @kernel block/genhd.c disk_scan_partitions */
 export const scanDiskPartitions = traced('disk_scan_partitions', async (disk: Disk): Promise<void> => {
   await openBdev(disk, true);
-  await releaseBdev(disk);
+  fput(disk);
+});
+
+/** Closes a file that a kernel thread opened: a worker does it. @kernel fs/file_table.c fput */
+function fput(disk: Disk): void {
+  const { blk } = disk;
+  blk.closing.push(disk);
+  blk.workqueues.scheduleWork(blk.delayedFput);
+}
+
+/** @kernel fs/file_table.c delayed_fput */
+export const delayedFput = traced('delayed_fput', async (blk: Blk): Promise<void> => {
+  for (const disk of blk.closing.splice(0)) await releaseBdev(disk);
 });
 
 /** Opens the whole disk, and scans it when asked to. @kernel block/bdev.c bdev_open */

@@ -28,6 +28,7 @@ export const blkMarkDiskDead = traced('blk_mark_disk_dead', (disk: Disk): void =
 export const delGendisk = traced('del_gendisk', async (disk: Disk): Promise<void> => {
   const { blk, queue } = disk;
   if (!disk.live) return;
+  await blk.workqueues.flushWork(blk.delayedFput);
   await withMutex(disk.openMutex, async () => {
     await dropPartitions(disk);
     markDiskDead(disk);

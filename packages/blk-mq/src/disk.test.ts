@@ -23,7 +23,6 @@ describe('device_add_disk', () => {
       const line = tree.find((l) => l.trim() === symbol) as string;
       return (line.length - line.trimStart().length) / 2;
     };
-    expect(depth('blk_mq_freeze_queue') - depth('device_add_disk')).toBe(5);
     expect(depth('blkdev_get_whole') - depth('device_add_disk')).toBe(3);
   });
 

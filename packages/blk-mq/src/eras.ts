@@ -10,8 +10,6 @@ export interface BlkEra {
   readonly submitOwnsPlug: boolean;
   /** A plug hands its whole list to `queueRqs` when the driver has it. */
   readonly plugUsesQueueRqs: boolean;
-  /** Block cgroup policies register with the queue while a disk is allocated, which freezes it once. */
-  readonly allocDiskFreezes: boolean;
   /** I/O priority class that error lines show for I/O without one. */
   readonly prioClass: number;
   /** Function ids with another symbol, or none, in this era. */
@@ -26,8 +24,6 @@ const BEFORE_6_12 = {
   __blk_mq_delay_run_hw_queue: null,
   __blk_mq_run_hw_queue: null,
   __alloc_disk_node: null,
-  blkcg_init_disk: null,
-  blk_iolatency_init: null,
   blkdev_get_by_dev: null,
 } as const;
 
@@ -38,7 +34,6 @@ const SYMBOLS_6_1 = {
   bio_split_rw: null,
   bio_split_rw_at: null,
   bvec_split_segs: null,
-  wbt_init: null,
   bdev_open: null,
 } as const;
 
@@ -66,7 +61,6 @@ const SYMBOLS_4_13 = {
 const ERA_4_13: BlkEra = {
   submitOwnsPlug: false,
   plugUsesQueueRqs: false,
-  allocDiskFreezes: false,
   prioClass: 0,
   symbols: SYMBOLS_4_13,
 };
@@ -76,14 +70,12 @@ export const BLK_ERAS: Readonly<Record<KernelProfile, BlkEra>> = {
   '6.12': {
     submitOwnsPlug: true,
     plugUsesQueueRqs: true,
-    allocDiskFreezes: false,
     prioClass: 2,
     symbols: BEFORE_6_12,
   },
   '6.1': {
     submitOwnsPlug: false,
     plugUsesQueueRqs: true,
-    allocDiskFreezes: true,
     prioClass: 2,
     symbols: SYMBOLS_6_1,
   },

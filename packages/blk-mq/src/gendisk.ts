@@ -6,7 +6,6 @@ import type { Device, DevT, Kobject } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, traced } from '@nvme-stack/kernel';
 import { Stats } from './account.js';
 import type { Blk } from './blk.js';
-import { blkMqFreezeQueue, blkMqUnfreezeQueue } from './freeze.js';
 import type { PartitionImpl } from './partitions/partition.js';
 import type { BlockDeviceOperations, Gendisk, QueueLimits } from './ports.js';
 import { allocQueue, applyMaxSectors, exitQueue, type Queue } from './queue.js';
@@ -84,33 +83,7 @@ export const allocDisk = traced(
 const allocDiskNode = traced('__alloc_disk_node', (q: Queue): Disk => {
   const disk = new Disk(q.blk, q);
   q.disk = disk;
-  if (q.blk.era.allocDiskFreezes) initCgroupPolicies(q);
   return disk;
-});
-
-/** The policies' hooks are added while the queue, which nobody uses yet, stands still. @kernel block/blk-cgroup.c blkcg_init_disk */
-const initCgroupPolicies = traced('blkcg_init_disk', (q: Queue): void => {
-  blkIolatencyInit(q);
-});
-
-/** @kernel block/blk-iolatency.c blk_iolatency_init */
-const blkIolatencyInit = traced('blk_iolatency_init', (q: Queue): void => rqQosAddIdle(q));
-
-/** @kernel block/blk-rq-qos.c rq_qos_add */
-const rqQosAddIdle = traced('rq_qos_add', (q: Queue): void => {
-  const { trace } = q.blk;
-  if (trace.functions) {
-    trace.enter('blk_mq_freeze_queue');
-    trace.enter('blk_mq_freeze_queue_wait');
-    trace.exit();
-    trace.exit();
-  }
-});
-
-/** The same around a queue in use. Task context. @kernel block/blk-rq-qos.c rq_qos_add */
-export const rqQosAdd = traced('rq_qos_add', async (q: Queue): Promise<void> => {
-  await blkMqFreezeQueue(q);
-  blkMqUnfreezeQueue(q);
 });
 
 /** Before it goes live. */

@@ -14,7 +14,10 @@ export const RQF_USE_SCHED = 1 << 3;
 /** Counted in the disk's in-flight number. */
 export const RQF_STATED = 1 << 5;
 
-/** @kernel include/linux/blk-mq.h request */
+/**
+ * Numbers that may grow beyond 31 bits start as -0, which engines keep as doubles: the shape never changes in use.
+ * @kernel include/linux/blk-mq.h request
+ */
 export class RequestImpl implements Request {
   q: Queue;
   mqHctx: HwCtx;
@@ -24,14 +27,14 @@ export class RequestImpl implements Request {
   cmdFlags = 0;
   rqFlags = 0;
   state = MQ_RQ_IDLE;
-  sector = 0;
-  dataLengthBytes = 0;
+  sector = -0;
+  dataLengthBytes = -0;
   nrPhysSegments = 0;
   bio: BioImpl | null = null;
   biotail: BioImpl | null = null;
   cpu = 0;
   pdu: unknown = null;
-  timeoutNs = 0;
+  timeoutNs = -0;
   deadlineNs = -0;
   startTimeNs = -0;
   ioStartTimeNs = -0;
@@ -42,8 +45,6 @@ export class RequestImpl implements Request {
   flushSeq = 0;
   /** The request's own end while the flush machinery has it. */
   flushSavedEndIo: ((rq: Request, status: BlkStatus) => RqEndIoRet) | null = null;
-  /** Bytes it started with, for accounting. */
-  statSectors = 0;
   /** Data of driver-private requests, made at first use. */
   ownBio: BioImpl | null = null;
   /** When a scheduler must have dispatched it. */

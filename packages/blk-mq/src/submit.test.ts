@@ -1,3 +1,4 @@
+import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 
 import { createTestMachine, functionTree, liveDisk } from './testing/test-machine.js';
@@ -10,6 +11,8 @@ describe('submission on 6.12', () => {
     const m = createTestMachine();
     const tree = await m.run(async () => {
       const { disk } = await liveDisk(m, { sectors: 2048 });
+      // The file that the partition scan opened is closed by a worker.
+      await sleepNs(m.kernel, 10_000);
       const bio = m.blkMq.allocBio(1);
       bio.opf = REQ_OP_READ | REQ_SYNC;
       bio.disk = disk;

@@ -7,23 +7,8 @@
 export { type Costs, DEFAULT_COSTS } from './costs.js';
 export { Errno, type ErrnoCode, errnoName, errnoOf, KernelError } from './errno.js';
 export { BugError, DeadlockError } from './executor/errors.js';
-export { createKernel, type KernelInstance, type KernelOptions } from './kernel.js';
-export * from './ports.js';
-export {
-  Completion,
-  complete,
-  completeAll,
-  reinitCompletion,
-  waitForCompletion,
-  waitForCompletionTimeout,
-} from './sync/completion.js';
-export { Mutex, mutexLock, mutexTrylock, mutexUnlock, withMutex } from './sync/mutex.js';
-export { downRead, downWrite, RwSemaphore, upRead, upWrite } from './sync/rwsem.js';
-export { cpuRelax, msleep, scheduleTimeout, sleepNs, usleepRange } from './sync/sleep.js';
-export { SpinLock, spinLock, spinLockIrq, spinUnlock, spinUnlockIrq } from './sync/spinlock.js';
-export { WaitQueue, waitEvent, waitEventTimeout, wakeUpAll } from './sync/wait-queue.js';
-export { traced } from './trace/traced.js';
 export { HZ, jiffies, jiffiesToMsecs, jiffiesToNs, msecsToJiffies, NS_PER_JIFFY, roundJiffies } from './jiffies.js';
+export { createKernel, type KernelInstance, type KernelOptions } from './kernel.js';
 export { createLiveObjects, type LiveCounter, liveCounter } from './live-objects.js';
 export {
   dmaAllocCoherent,
@@ -50,10 +35,24 @@ export {
 } from './memory/dma-pool.js';
 export { createPhysicalMemory, type PhysicalMemoryOptions } from './memory/physical-memory.js';
 export { createScatterList, sgAppend, sgInitTable, sgSetPage } from './memory/scatter-list.js';
+export * from './ports.js';
 export { createPrintk, devPrintk, hexText } from './printk.js';
 export { createProcfs } from './procfs.js';
 export { createRandomStreams } from './random.js';
 export { createResourceTree, IORESOURCE_BUSY, IORESOURCE_IO, IORESOURCE_MEM } from './resource.js';
+export {
+  Completion,
+  complete,
+  completeAll,
+  reinitCompletion,
+  waitForCompletion,
+  waitForCompletionTimeout,
+} from './sync/completion.js';
+export { Mutex, mutexLock, mutexTrylock, mutexUnlock, withMutex } from './sync/mutex.js';
+export { downRead, downWrite, RwSemaphore, upRead, upWrite } from './sync/rwsem.js';
+export { cpuRelax, msleep, scheduleTimeout, sleepNs, usleepRange } from './sync/sleep.js';
+export { SpinLock, spinLock, spinLockIrq, spinUnlock, spinUnlockIrq } from './sync/spinlock.js';
+export { WaitQueue, waitEvent, waitEventTimeout, wakeUpAll } from './sync/wait-queue.js';
 export {
   delTimer,
   delTimerSync,
@@ -64,3 +63,5 @@ export {
   timerPending,
   timerSetup,
 } from './time.js';
+export * from './trace/formats/index.js';
+export { traced } from './trace/traced.js';

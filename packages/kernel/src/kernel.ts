@@ -5,7 +5,6 @@ import { type Costs, DEFAULT_COSTS } from './costs.js';
 import { ExecutorImpl } from './executor/executor.js';
 import { FrontDoorImpl } from './executor/front-door.js';
 import { createLiveObjects } from './live-objects.js';
-import { createLockChecker } from './sync/lock-checker.js';
 import { createPhysicalMemory } from './memory/physical-memory.js';
 import type {
   Checks,
@@ -23,6 +22,7 @@ import { createPrintk } from './printk.js';
 import { createProcfs } from './procfs.js';
 import { createRandomStreams } from './random.js';
 import { createResourceTree } from './resource.js';
+import { createLockChecker } from './sync/lock-checker.js';
 import { TraceImpl } from './trace/trace.js';
 
 /** Bytes of the physical address space that /proc/iomem describes (2^46, as many x86-64 CPUs have). */

@@ -21,7 +21,7 @@ import {
 import { Completion, complete, KernelError, PAGE_SIZE, waitForCompletion } from '@nvme-stack/kernel';
 import { blkStatusToErrno } from './blk-status.js';
 import { allocBuffer } from './io-buffer.js';
-import type { Disk, IoBuffer, Subsystems } from './ports.js';
+import type { BufferLayout, Disk, IoBuffer, Subsystems } from './ports.js';
 
 /** Pages of one bio, and how many bios are in flight at once. @kernel include/linux/bio.h BIO_MAX_VECS */
 const BIO_MAX_VECS = 256;
@@ -53,10 +53,10 @@ export function openDisk(subsystems: Subsystems, name: string, call: Caller): Di
       check(offsetBytes, lengthBytes);
       return call('disk.read', [name, offsetBytes, lengthBytes], () => read(subsystems, name, offsetBytes, lengthBytes));
     },
-    write: async (offsetBytes, bytes) => {
+    write: async (offsetBytes, bytes, layout) => {
       check(offsetBytes, bytes.length);
       const copy = bytes.slice();
-      return call('disk.write', [name, offsetBytes, copy], () => write(subsystems, name, offsetBytes, copy));
+      return call('disk.write', [name, offsetBytes, copy, layout], () => write(subsystems, name, offsetBytes, copy, layout));
     },
     flush: () => call('disk.flush', [name], () => simple(subsystems, name, REQ_OP_WRITE | REQ_PREFLUSH, 0, 0)),
     discard: async (offsetBytes, lengthBytes) => {
@@ -96,9 +96,15 @@ async function read(subsystems: Subsystems, name: string, offset: number, length
   }
 }
 
-async function write(subsystems: Subsystems, name: string, offset: number, bytes: Uint8Array): Promise<void> {
+async function write(
+  subsystems: Subsystems,
+  name: string,
+  offset: number,
+  bytes: Uint8Array,
+  layout?: BufferLayout,
+): Promise<void> {
   if (bytes.length === 0) return;
-  const buffer = allocBuffer(subsystems.kernel, bytes.length, 'direct write');
+  const buffer = allocBuffer(subsystems.kernel, bytes.length, 'direct write', layout?.pieceBytes);
   try {
     buffer.write(0, bytes);
     await transfer(subsystems, name, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE, offset, buffer);
@@ -159,12 +165,20 @@ function aim(blkMq: BlkMq, bio: Bio, name: string, opf: number, offset: number):
   bio.sizeBytes = 0;
 }
 
+/** Gives the bio its pages; neighbours in RAM become one vector. @kernel block/bio.c bio_add_page */
 function fill(bio: Bio, buffer: IoBuffer, start: number, length: number): void {
-  const firstPage = Math.floor(start / PAGE_SIZE);
+  let page = Math.floor(start / PAGE_SIZE);
+  let endOfLast = -1;
   for (let done = 0; done < length; done += PAGE_SIZE) {
-    bio.vecAddr[bio.vcnt] = buffer.pages[firstPage + bio.vcnt] as number;
-    bio.vecLengthBytes[bio.vcnt] = Math.min(PAGE_SIZE, length - done);
-    bio.vcnt++;
+    const address = buffer.pages[page++] as number;
+    const piece = Math.min(PAGE_SIZE, length - done);
+    if (address === endOfLast) {
+      bio.vecLengthBytes[bio.vcnt - 1] = (bio.vecLengthBytes[bio.vcnt - 1] as number) + piece;
+    } else {
+      bio.vecAddr[bio.vcnt] = address;
+      bio.vecLengthBytes[bio.vcnt++] = piece;
+    }
+    endOfLast = address + piece;
   }
   bio.sizeBytes = length;
 }

@@ -1,12 +1,15 @@
-/** A user's buffer: pages scattered over RAM, as a process's memory is. */
-import { KernelError, type Kernel, PAGE_SIZE } from '@nvme-stack/kernel';
+/** A user's buffer: pages or longer pieces scattered over RAM, as a process's memory is. */
+import { type Kernel, KernelError, NO_PAGE, PAGE_SIZE } from '@nvme-stack/kernel';
 import type { IoBuffer } from './ports.js';
 
-/** Takes scattered pages for `sizeBytes`; throws ENOMEM. */
-export function allocBuffer(kernel: Kernel, sizeBytes: number, owner: string): IoBuffer {
+/**
+ * Takes pages for `sizeBytes`: each apart from the others, or physically contiguous pieces of the given lengths (whole
+ * pages, together `sizeBytes`), apart from each other. Throws ENOMEM, EINVAL.
+ */
+export function allocBuffer(kernel: Kernel, sizeBytes: number, owner: string, pieceBytes?: readonly number[]): IoBuffer {
   const { memory } = kernel;
-  const count = Math.floor((sizeBytes + PAGE_SIZE - 1) / PAGE_SIZE);
-  const pages = memory.allocScattered(count, owner);
+  const count = pagesOf(sizeBytes);
+  const pages = pieceBytes === undefined ? memory.allocScattered(count, owner) : allocPieces(kernel, sizeBytes, owner, pieceBytes);
   if (pages === null) {
     throw new KernelError('ENOMEM', `a buffer of ${sizeBytes} bytes needs ${count} pages; free are ${memory.freePageCount}`);
   }
@@ -37,4 +40,31 @@ export function allocBuffer(kernel: Kernel, sizeBytes: number, owner: string): I
       for (const page of pages) memory.freePages(page, 1);
     },
   };
+}
+
+function pagesOf(sizeBytes: number): number {
+  return Math.floor((sizeBytes + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+function allocPieces(kernel: Kernel, sizeBytes: number, owner: string, pieceBytes: readonly number[]): number[] | null {
+  const { memory } = kernel;
+  const total = pieceBytes.reduce((sum, length) => sum + length, 0);
+  if (total !== sizeBytes || pieceBytes.some((length) => length <= 0 || length % PAGE_SIZE !== 0)) {
+    throw new KernelError('EINVAL', `pieceBytes is [${pieceBytes}]; allowed: whole pages, together ${sizeBytes}`);
+  }
+  const pages: number[] = [];
+  const spacers: number[] = [];
+  let short = false;
+  for (const length of pieceBytes) {
+    const first = short ? NO_PAGE : memory.allocPages(pagesOf(length), owner);
+    short ||= first === NO_PAGE;
+    for (let at = 0; first !== NO_PAGE && at < length; at += PAGE_SIZE) pages.push(first + at);
+    // A page between two pieces keeps them apart; it is given back below.
+    const spacer = short ? NO_PAGE : memory.allocPages(1, owner);
+    if (spacer !== NO_PAGE) spacers.push(spacer);
+  }
+  for (const spacer of spacers) memory.freePages(spacer, 1);
+  if (!short) return pages;
+  for (const page of pages) memory.freePages(page, 1);
+  return null;
 }

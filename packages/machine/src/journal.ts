@@ -32,12 +32,12 @@ export class JournalRecorder {
 
 /** Calls a method of the journal on a machine, as it was called. */
 function repeat(machine: Machine, { method, args }: JournalCall): Promise<unknown> {
-  const [first, second, third] = args as [never, never, never];
+  const [first, second, third, fourth] = args as [never, never, never, never];
   switch (method) {
     case 'disk.read':
       return machine.disk(first).read(second, third);
     case 'disk.write':
-      return machine.disk(first).write(second, third);
+      return machine.disk(first).write(second, third, fourth);
     case 'disk.flush':
       return machine.disk(first).flush();
     case 'disk.discard':

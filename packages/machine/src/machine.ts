@@ -67,7 +67,7 @@ function frontDoor(
     insmod: (definition, params) => call('insmod', [definition, params], () => modules.insmod(definition, params)),
     rmmod: (name) => call('rmmod', [name], () => modules.rmmod(name)),
     disk: (name) => openDisk(subsystems, name, call),
-    allocBuffer: (sizeBytes) => allocBuffer(kernel, sizeBytes, 'user buffer'),
+    allocBuffer: (sizeBytes, layout) => allocBuffer(kernel, sizeBytes, 'user buffer', layout?.pieceBytes),
     allocBio: (maxVecs) => blkMq.allocBio(maxVecs),
     submitBio: (bio) => door.call('submit_bio', () => blkMq.submitBioWait(bio)),
     ioctl: (path, command, argument) =>

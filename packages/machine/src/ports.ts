@@ -97,6 +97,12 @@ export interface IoBuffer {
   free(): void;
 }
 
+/** How a user's buffer lies in RAM. */
+export interface BufferLayout {
+  /** Lengths of its physically contiguous pieces, whole pages; default: every page stands alone. */
+  readonly pieceBytes?: readonly number[];
+}
+
 /** A disk or partition by its name. Offsets and lengths are in bytes and multiples of the logical block. */
 export interface Disk {
   readonly name: string;
@@ -105,7 +111,7 @@ export interface Disk {
   readonly partitions: readonly Partition[];
   /** Rejects with KernelError: EINVAL (range), EIO and the block layer's other errors, ENODEV (gone). */
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
-  write(offsetBytes: number, bytes: Uint8Array): Promise<void>;
+  write(offsetBytes: number, bytes: Uint8Array, layout?: BufferLayout): Promise<void>;
   flush(): Promise<void>;
   discard(offsetBytes: number, lengthBytes: number): Promise<void>;
   writeZeroes(offsetBytes: number, lengthBytes: number): Promise<void>;
@@ -160,7 +166,7 @@ export interface Machine {
 
   /** A disk or partition; throws ENODEV when there is none of that name. */
   disk(name: string): Disk;
-  allocBuffer(sizeBytes: number): IoBuffer;
+  allocBuffer(sizeBytes: number, layout?: BufferLayout): IoBuffer;
   allocBio(maxVecs: number): Bio;
   /** Submits a bio in a task of its own and waits for its end; for the hot path use `task` and `subsystems.blkMq`. */
   submitBio(bio: Bio): Promise<BlkStatus>;

@@ -17,6 +17,8 @@ export class LoadedModule implements HasKernel {
   readonly definition: ModuleDefinition;
   readonly params: Record<string, ParamValue>;
   state: ModuleState = 'coming';
+  /** Its init function, until that is dropped. @kernel include/linux/module.h module.init */
+  init: ModuleDefinition['init'] | null;
   /** Modules it depends on. @kernel include/linux/module.h module.target_list */
   readonly uses: readonly LoadedModule[];
   /** Modules that depend on it, in order of loading. @kernel include/linux/module.h module.source_list */
@@ -32,6 +34,7 @@ export class LoadedModule implements HasKernel {
   ) {
     this.kernel = kernel;
     this.definition = definition;
+    this.init = (values) => definition.init(values);
     this.params = params;
     this.uses = uses;
   }

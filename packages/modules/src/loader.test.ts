@@ -63,6 +63,7 @@ describe('insmod', () => {
       '  kobject_uevent_env',
       '  async_synchronize_full',
       '    async_synchronize_cookie_domain',
+      '  queue_work_on',
     ]);
   });
 

@@ -5,7 +5,7 @@
 
 import type { DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, traced, WaitQueue, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
-import type { Workqueues } from '@nvme-stack/workqueue/ports';
+import type { Workqueues, WorkStruct } from '@nvme-stack/workqueue/ports';
 import { MODULES_ERAS, type ModulesEra } from './eras.js';
 import { LoadedModule, modSysfsSetup, modSysfsTeardown } from './loaded-module.js';
 import { parseParams } from './params.js';
@@ -30,6 +30,9 @@ export class ModuleLoader implements HasKernel {
   readonly known = new Map<string, ModuleDefinition>();
   /** Loaded ones, and those on their way in or out, in order of loading. */
   readonly modules = new Map<string, LoadedModule>();
+  /** Modules whose init code is to be dropped. @kernel kernel/module/main.c init_free_list */
+  readonly initFreeList: LoadedModule[] = [];
+  readonly initFreeWork: WorkStruct;
   /** Wakes when a module has come or gone. @kernel kernel/module/main.c module_wq */
   readonly moduleWq: WaitQueue;
 
@@ -39,6 +42,7 @@ export class ModuleLoader implements HasKernel {
     this.workqueues = deps.workqueues;
     this.era = MODULES_ERAS[deps.kernel.profile];
     this.top = deps.deviceCore.kobjectCreate('module', null);
+    this.initFreeWork = deps.workqueues.initWork('do_free_init', this, doFreeInit);
     this.moduleWq = new WaitQueue(deps.kernel, 'a module on its way in or out');
   }
 }
@@ -91,6 +95,14 @@ const doInitModule = traced('do_init_module', async (loader: ModuleLoader, mod: 
   wakeUpAll(loader.moduleWq);
   if (loader.era.addUevent === 'after-init') announce(loader, mod);
   if (waitsForProbes(loader, mod)) await loader.workqueues.asyncSynchronizeFull();
+  // Its init code will not run again; a worker drops it, as somebody may still be looking at it.
+  loader.initFreeList.push(mod);
+  loader.workqueues.scheduleWork(loader.initFreeWork);
+});
+
+/** Drops the init code of modules that are up. @kernel kernel/module/main.c do_free_init */
+const doFreeInit = traced('do_free_init', (loader: ModuleLoader): void => {
+  for (const mod of loader.initFreeList.splice(0)) mod.init = null;
 });
 
 function waitsForProbes(loader: ModuleLoader, mod: LoadedModule): boolean {
@@ -100,9 +112,10 @@ function waitsForProbes(loader: ModuleLoader, mod: LoadedModule): boolean {
 
 /** @kernel init/main.c do_one_initcall */
 const doOneInitcall = traced('do_one_initcall', (mod: LoadedModule): Promise<void> => {
-  const { definition } = mod;
-  const init = traced(definition.initSymbol, (self: LoadedModule) => definition.init(self.params));
-  return init(mod);
+  const { init } = mod;
+  if (init === null) mod.kernel.ex.bug(`the init code of ${mod.name} is gone`);
+  const call = traced(mod.definition.initSymbol, (self: LoadedModule) => init(self.params));
+  return call(mod);
 });
 
 /** @kernel kernel/module/main.c free_module */

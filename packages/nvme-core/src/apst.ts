@@ -74,8 +74,11 @@ export const nvmeConfigureApst = traced('nvme_configure_apst', async (ctrl: Ctrl
 });
 
 /** How slow a power state may be, microseconds; a live controller is told at once. @kernel drivers/nvme/host/core.c nvme_set_latency_tolerance */
-export const nvmeSetLatencyTolerance = traced('nvme_set_latency_tolerance', async (ctrl: Ctrl, us: number): Promise<void> => {
-  if (ctrl.psMaxLatencyUs === us) return;
-  ctrl.psMaxLatencyUs = us;
-  if (ctrl.state === NVME_CTRL_LIVE) await nvmeConfigureApst(ctrl);
-});
+export const nvmeSetLatencyTolerance = traced(
+  'nvme_set_latency_tolerance',
+  async (ctrl: Ctrl, us: number): Promise<void> => {
+    if (ctrl.psMaxLatencyUs === us) return;
+    ctrl.psMaxLatencyUs = us;
+    if (ctrl.state === NVME_CTRL_LIVE) await nvmeConfigureApst(ctrl);
+  },
+);

@@ -39,7 +39,7 @@ import {
   NVME_REQ_USERCMD,
   NVME_SC_HOST_ABORTED_CMD,
 } from './ports.js';
-import { nvmeReq, type NvmeRequestData } from './request.js';
+import { type NvmeRequestData, nvmeReq } from './request.js';
 import { nvmeCleanupCmd } from './setup-command.js';
 import { nvmeErrorStatus } from './status-map.js';
 import { traceNvmeCompleteRq } from './trace-events.js';

@@ -6,7 +6,7 @@ import type { BlkMq } from '@nvme-stack/blk-mq/ports';
 import type { Device, DeviceClass, DeviceCore } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, Mutex, traced } from '@nvme-stack/kernel';
 import { nvmeCheckSize } from '@nvme-stack/nvme-protocol';
-import type { Workqueues, WorkqueueStruct } from '@nvme-stack/workqueue/ports';
+import type { WorkqueueStruct, Workqueues } from '@nvme-stack/workqueue/ports';
 import type { Ctrl } from './ctrl.js';
 import { type EraWorkqueue, NVME_CORE_ERAS, type NvmeCoreEra } from './eras.js';
 import { Ida } from './ida.js';
@@ -131,7 +131,9 @@ export const nvmeCoreInit = traced(
 );
 
 /** Reads through to `params`, and to the defaults where it says nothing. */
-function overlay(params: Readonly<Record<string, number | boolean | string>>): Record<string, number | boolean | string> {
+function overlay(
+  params: Readonly<Record<string, number | boolean | string>>,
+): Record<string, number | boolean | string> {
   const defaults = defaultParams();
   const view: Record<string, number | boolean | string> = {};
   for (const name of Object.keys(defaults)) {

@@ -20,7 +20,11 @@ function parseOnOff(text: string): boolean {
 
 /** @kernel drivers/nvme/host/sysfs.c nvme_dev_attrs_group */
 export function ctrlAttributeGroup(ctrl: Ctrl): AttributeGroup {
-  const shown = (name: string, text: () => string | number): Attribute => ({ name, mode: 0o444, show: () => `${text()}\n` });
+  const shown = (name: string, text: () => string | number): Attribute => ({
+    name,
+    mode: 0o444,
+    show: () => `${text()}\n`,
+  });
   const trigger = (name: string, store: () => Promise<void> | void): Attribute => ({ name, mode: 0o200, store });
   const attributes = [
     trigger('reset_controller', async () => await nvmeResetCtrlSync(ctrl)),

@@ -17,9 +17,9 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 import { ctrlWarnOnce, hex } from './log.js';
-import { getLog } from './sync-command.js';
 import { throwErrno } from './status-map.js';
 import type { IdCtrl } from './subsystem.js';
+import { getLog } from './sync-command.js';
 
 const EFFECTS_LOG_BYTES = 4096;
 const OPCODES = 256;
@@ -51,4 +51,3 @@ export function nvmeCommandEffects(ctrl: Ctrl, isIo: boolean, opcode: number): n
     ctrlWarnOnce(ctrl, 'effects', `IO command:${hex(opcode, 2)} has unusual effects of ${hex(effects, 8)}`);
   return effects & ~NVME_CMD_EFFECTS_CSE_MASK;
 }
-

@@ -6,6 +6,7 @@ import { KernelError, msleep, traced, usleepRange } from '@nvme-stack/kernel';
 import {
   CAP,
   CRTO,
+  NVME_CAP_CSS_CSI,
   NVME_CC_AMS_RR,
   NVME_CC_CRIME,
   NVME_CC_CSS_CSI,
@@ -17,7 +18,6 @@ import {
   NVME_CC_SHN_MASK,
   NVME_CC_SHN_NONE,
   NVME_CC_SHN_NORMAL,
-  NVME_CAP_CSS_CSI,
   NVME_CSTS_RDY,
   NVME_CSTS_SHST_CMPLT,
   NVME_CSTS_SHST_MASK,
@@ -91,11 +91,7 @@ export const nvmeEnableCtrl = traced('nvme_enable_ctrl', async (ctrl: Ctrl): Pro
   ctrl.cap = ops.regRead64(ctrl, NVME_REG_CAP);
   const minPageShift = CAP.MPSMIN.get(ctrl.cap.lo, ctrl.cap.hi) + MPS_BASE_SHIFT;
   if (minPageShift > NVME_CTRL_PAGE_SHIFT) {
-    ctrlLog(
-      ctrl,
-      'err',
-      `Minimum device page size ${2 ** minPageShift} too large for host (${NVME_CTRL_PAGE_SIZE})`,
-    );
+    ctrlLog(ctrl, 'err', `Minimum device page size ${2 ** minPageShift} too large for host (${NVME_CTRL_PAGE_SIZE})`);
     throw new KernelError('ENODEV', `${ctrl.name}: page size`);
   }
   ctrl.pageSizeBytes = NVME_CTRL_PAGE_SIZE;

@@ -5,6 +5,7 @@
  */
 import { traced } from '@nvme-stack/kernel';
 import {
+  NumberOfQueues,
   NVME_AEN_CFG_ANA_CHANGE,
   NVME_AEN_CFG_DISC_CHANGE,
   NVME_AEN_CFG_FW_ACT,
@@ -17,7 +18,6 @@ import {
   NVME_FEAT_HOST_BEHAVIOR,
   NVME_FEAT_NUM_QUEUES,
   NVME_FEAT_TIMESTAMP,
-  NumberOfQueues,
   NvmeFeatHostBehavior,
 } from '@nvme-stack/nvme-protocol';
 import { nvmeWq } from './core.js';

@@ -21,11 +21,7 @@ import type { WorkStruct } from '@nvme-stack/workqueue/ports';
 import { nvmeWq } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { ctrlLog } from './log.js';
-import {
-  NVME_CTRL_LIVE,
-  NVME_QUIRK_NO_SECONDARY_TEMP_THRESH,
-  NVME_QUIRK_NO_TEMP_THRESH_CHANGE,
-} from './ports.js';
+import { NVME_CTRL_LIVE, NVME_QUIRK_NO_SECONDARY_TEMP_THRESH, NVME_QUIRK_NO_TEMP_THRESH_CHANGE } from './ports.js';
 import { throwErrno } from './status-map.js';
 import { getLog, type NvmeDataResult, setFeatures } from './sync-command.js';
 
@@ -83,7 +79,8 @@ function smartLog(hwmon: Hwmon): ReturnType<typeof NvmeSmartLog.decode> {
   const { ctrl } = hwmon;
   const { ex } = hwmon.kernel;
   const old = ex.now() - hwmon.readAtNs > FRESH_NS;
-  if (old && ex.context === 'task' && ctrl.state === NVME_CTRL_LIVE) ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), hwmon.refresh);
+  if (old && ex.context === 'task' && ctrl.state === NVME_CTRL_LIVE)
+    ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), hwmon.refresh);
   return NvmeSmartLog.decode(hwmon.log);
 }
 

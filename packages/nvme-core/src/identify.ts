@@ -19,8 +19,8 @@ import { nvmeInitEffects } from './effects.js';
 import { nvmeCtrlLimits } from './limits.js';
 import { ctrlLog } from './log.js';
 import { NVME_QUIRK_IDENTIFY_CNS, NVME_QUIRK_NO_APST, NVME_QUIRK_NO_DEEPEST_PS } from './ports.js';
-import { identify } from './sync-command.js';
 import { type IdCtrl, nvmeInitSubsystem } from './subsystem.js';
+import { identify } from './sync-command.js';
 
 const NS_PER_SECOND = 1e9;
 const US_PER_SECOND = 1e6;
@@ -113,7 +113,7 @@ function takeShutdownTimeout(ctrl: Ctrl, id: IdCtrl): void {
 }
 
 function takePowerStates(ctrl: Ctrl, id: IdCtrl): void {
-  const forced = ctrl.core.params['force_apst'] === true;
+  const forced = ctrl.core.params.force_apst === true;
   ctrl.npss = id.npss;
   ctrl.apsta = id.apsta;
   ctrl.psd = id.psd;

@@ -12,15 +12,7 @@ import {
   nvmeFailNonreadyCommand,
   nvmeTryCompleteReq,
 } from './complete.js';
-import {
-  CoreState,
-  type NvmeCoreDeps,
-  nvmeCoreExit,
-  nvmeCoreInit,
-  nvmeDeleteWq,
-  nvmeResetWq,
-  nvmeWq,
-} from './core.js';
+import { CoreState, type NvmeCoreDeps, nvmeCoreExit, nvmeCoreInit, nvmeDeleteWq, nvmeResetWq, nvmeWq } from './core.js';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { nvmeDisableCtrl, nvmeEnableCtrl } from './enable.js';
 import { nvmeSetQueueCount } from './features.js';
@@ -28,7 +20,7 @@ import * as lifecycle from './lifecycle.js';
 import { NVME_CORE_PARAMS } from './module-params.js';
 import type { NvmeCore, NvmeCtrl } from './ports.js';
 import * as queues from './queues.js';
-import { nvmeFindRq, nvmeInitRequest, nvmeReq, NvmeRequestData } from './request.js';
+import { NvmeRequestData, nvmeFindRq, nvmeInitRequest, nvmeReq } from './request.js';
 import { nvmeQueueScan } from './scan.js';
 import { nvmeCleanupCmd, nvmeSetupCmd } from './setup-command.js';
 import { nvmeChangeCtrlState, nvmeResetCtrl, nvmeResetCtrlSync, nvmeWaitReset } from './state.js';
@@ -77,7 +69,8 @@ class NvmeCoreView implements NvmeCore {
   readonly nvmeUninitCtrl: NvmeCore['nvmeUninitCtrl'] = (ctrl) => lifecycle.nvmeUninitCtrl(own(ctrl));
   readonly nvmeGetCtrl: NvmeCore['nvmeGetCtrl'] = (ctrl) => nvmeGetCtrl(own(ctrl));
   readonly nvmePutCtrl: NvmeCore['nvmePutCtrl'] = (ctrl) => nvmePutCtrl(own(ctrl));
-  readonly nvmeChangeCtrlState: NvmeCore['nvmeChangeCtrlState'] = (ctrl, state) => nvmeChangeCtrlState(own(ctrl), state);
+  readonly nvmeChangeCtrlState: NvmeCore['nvmeChangeCtrlState'] = (ctrl, state) =>
+    nvmeChangeCtrlState(own(ctrl), state);
   readonly nvmeWaitReset: NvmeCore['nvmeWaitReset'] = (ctrl) => nvmeWaitReset(own(ctrl));
   readonly nvmeResetCtrl: NvmeCore['nvmeResetCtrl'] = (ctrl) => nvmeResetCtrl(own(ctrl));
   readonly nvmeResetCtrlSync: NvmeCore['nvmeResetCtrlSync'] = (ctrl) => nvmeResetCtrlSync(own(ctrl));
@@ -104,7 +97,8 @@ class NvmeCoreView implements NvmeCore {
   readonly nvmeInitRequest: NvmeCore['nvmeInitRequest'] = (rq, cmd) => nvmeInitRequest(this.core, rq, cmd);
   readonly nvmeSetupCmd: NvmeCore['nvmeSetupCmd'] = nvmeSetupCmd;
   readonly nvmeCleanupCmd: NvmeCore['nvmeCleanupCmd'] = nvmeCleanupCmd;
-  readonly nvmeCheckReady: NvmeCore['nvmeCheckReady'] = (ctrl, rq, queueLive) => nvmeCheckReady(own(ctrl), rq, queueLive);
+  readonly nvmeCheckReady: NvmeCore['nvmeCheckReady'] = (ctrl, rq, queueLive) =>
+    nvmeCheckReady(own(ctrl), rq, queueLive);
   readonly nvmeFailNonreadyCommand: NvmeCore['nvmeFailNonreadyCommand'] = (ctrl, rq) =>
     nvmeFailNonreadyCommand(own(ctrl), rq);
   readonly nvmeFindRq: NvmeCore['nvmeFindRq'] = (ctrl, tags, hwQueue, cid) => nvmeFindRq(own(ctrl), tags, hwQueue, cid);

@@ -103,13 +103,16 @@ async function finishStep(ctrl: Ctrl, step: FinishStep): Promise<void> {
 }
 
 /** Everything between an enabled controller and its I/O queues. Throws. Task context. @kernel drivers/nvme/host/core.c nvme_init_ctrl_finish */
-export const nvmeInitCtrlFinish = traced('nvme_init_ctrl_finish', async (ctrl: Ctrl, _wasSuspended: boolean): Promise<void> => {
-  ctrl.vs = ctrl.ops.regRead32(ctrl, NVME_REG_VS) >>> 0;
-  ctrl.sqsize = Math.min(CAP.MQES.get(ctrl.cap.lo, ctrl.cap.hi), ctrl.sqsize);
-  if (ctrl.vs >= NVME_VS(1, 1, 0)) ctrl.canResetSubsystem = CAP.NSSRS.get(ctrl.cap.lo, ctrl.cap.hi) === 1;
-  await nvmeInitIdentify(ctrl);
-  for (const step of ctrl.core.era.finishSteps) await finishStep(ctrl, step);
-});
+export const nvmeInitCtrlFinish = traced(
+  'nvme_init_ctrl_finish',
+  async (ctrl: Ctrl, _wasSuspended: boolean): Promise<void> => {
+    ctrl.vs = ctrl.ops.regRead32(ctrl, NVME_REG_VS) >>> 0;
+    ctrl.sqsize = Math.min(CAP.MQES.get(ctrl.cap.lo, ctrl.cap.hi), ctrl.sqsize);
+    if (ctrl.vs >= NVME_VS(1, 1, 0)) ctrl.canResetSubsystem = CAP.NSSRS.get(ctrl.cap.lo, ctrl.cap.hi) === 1;
+    await nvmeInitIdentify(ctrl);
+    for (const step of ctrl.core.era.finishSteps) await finishStep(ctrl, step);
+  },
+);
 
 /** Events, scan, queues; tells userland. Task context. @kernel drivers/nvme/host/core.c nvme_start_ctrl */
 export const nvmeStartCtrl = traced('nvme_start_ctrl', async (ctrl: Ctrl): Promise<void> => {

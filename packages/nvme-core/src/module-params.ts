@@ -12,7 +12,12 @@ export interface NvmeCoreParam {
   readonly description: string;
 }
 
-function tunable(name: string, type: NvmeCoreParam['type'], defaultValue: number | boolean, description: string): NvmeCoreParam {
+function tunable(
+  name: string,
+  type: NvmeCoreParam['type'],
+  defaultValue: number | boolean,
+  description: string,
+): NvmeCoreParam {
   return { name, type, defaultValue, mode: 0o644, description };
 }
 
@@ -22,7 +27,12 @@ export const NVME_CORE_PARAMS: readonly NvmeCoreParam[] = [
   tunable('io_timeout', 'uint', 30, 'time-out of I/O commands, seconds'),
   tunable('shutdown_timeout', 'uint', 5, 'how long a shutdown may take, seconds'),
   tunable('max_retries', 'uint', 5, 'how often a failed command is sent again'),
-  tunable('default_ps_max_latency_us', 'ulong', 100000, 'largest latency of an autonomous power state, microseconds; 0: no APST'),
+  tunable(
+    'default_ps_max_latency_us',
+    'ulong',
+    100000,
+    'largest latency of an autonomous power state, microseconds; 0: no APST',
+  ),
   tunable('force_apst', 'bool', false, 'APST even where a quirk forbids it'),
   tunable('apst_primary_timeout_ms', 'ulong', 100, 'idle time before a state of the primary tolerance'),
   tunable('apst_secondary_timeout_ms', 'ulong', 2000, 'idle time before a state of the secondary tolerance'),

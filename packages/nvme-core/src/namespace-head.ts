@@ -74,8 +74,9 @@ function clashes(subsys: Subsystem, ids: NsIds): boolean {
 }
 
 /** @kernel drivers/nvme/host/core.c nvme_subsys_check_duplicate_ids */
-const nvmeSubsysCheckDuplicateIds = traced('nvme_subsys_check_duplicate_ids', (subsys: Subsystem, ids: NsIds): boolean =>
-  clashes(subsys, ids),
+const nvmeSubsysCheckDuplicateIds = traced(
+  'nvme_subsys_check_duplicate_ids',
+  (subsys: Subsystem, ids: NsIds): boolean => clashes(subsys, ids),
 );
 
 /** @kernel drivers/nvme/host/core.c nvme_global_check_duplicate_ids */

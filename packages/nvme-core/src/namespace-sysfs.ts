@@ -4,8 +4,8 @@
  */
 import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
 import { hex, hexBytes } from './log.js';
-import { isZero } from './namespace-head.js';
 import type { Ns } from './namespace.js';
+import { isZero } from './namespace-head.js';
 
 /** Text as the wire has it, without the padding at its end, as bytes. */
 function trimmedHex(text: string): string {
@@ -18,7 +18,9 @@ function trimmedHex(text: string): string {
 /** `%pU`. */
 function uuidText(uuid: Uint8Array): string {
   const digits = hexBytes(uuid);
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
+    '-',
+  );
 }
 
 /** A name that is the same wherever the namespace is seen. @kernel drivers/nvme/host/sysfs.c wwid_show */

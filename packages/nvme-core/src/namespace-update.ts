@@ -17,16 +17,16 @@ import {
   NVME_NS_DPS_PI_MASK,
   NVME_NS_FEAT_ATOMICS,
   NVME_NS_FEAT_IO_OPT,
-  nvmeLbafIndex,
   NvmeIdNs,
   NvmeIdNsNvm,
+  nvmeLbafIndex,
 } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 import { UINT_MAX } from './identify.js';
 import { nvmeCtrlLimits } from './limits.js';
 import { ctrlLog } from './log.js';
+import { type Ns, NVME_NS_DEAC } from './namespace.js';
 import type { NsInfo } from './namespace-head.js';
-import { NVME_NS_DEAC, type Ns } from './namespace.js';
 import { NVME_QUIRK_DEALLOCATE_ZEROES, NVME_QUIRK_DISABLE_WRITE_ZEROES, NVME_QUIRK_STRIPE_SIZE } from './ports.js';
 import { identify } from './sync-command.js';
 
@@ -169,7 +169,8 @@ function discardLimits(ns: Ns): Partial<QueueLimits> {
   return {
     maxDiscardSectors: sectors,
     maxDiscardSegments: ctrl.dmrl !== 0 ? ctrl.dmrl : NVME_DSM_MAX_RANGES,
-    discardGranularityBytes: sectors === 0 ? 0 : Math.max(2 ** SECTOR_SHIFT, Math.min(2 ** ns.lbaShift, 2 ** PAGE_SHIFT)),
+    discardGranularityBytes:
+      sectors === 0 ? 0 : Math.max(2 ** SECTOR_SHIFT, Math.min(2 ** ns.lbaShift, 2 ** PAGE_SHIFT)),
   };
 }
 

@@ -7,9 +7,9 @@ import type { Cdev, Device } from '@nvme-stack/device-core/ports';
 import { type Kernel, KernelError, mutexLock, mutexUnlock, traced, withMutex } from '@nvme-stack/kernel';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { nvmeNsIoctl } from './ioctl.js';
-import { nvmeInitNsHead, nvmePutNsHead, type NsHead, type NsInfo } from './namespace-head.js';
-import { nvmeUpdateNsInfo } from './namespace-update.js';
+import { type NsHead, type NsInfo, nvmeInitNsHead, nvmePutNsHead } from './namespace-head.js';
 import { namespaceAttributeGroup } from './namespace-sysfs.js';
+import { nvmeUpdateNsInfo } from './namespace-update.js';
 import type { NvmeNs } from './ports.js';
 
 /** Deallocated blocks read as zeroes and write zeroes may deallocate. @kernel drivers/nvme/host/nvme.h NVME_NS_DEAC */

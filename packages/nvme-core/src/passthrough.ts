@@ -21,8 +21,8 @@ import { NVME_REQ_USERCMD, type NvmeSyncBuffer } from './ports.js';
 import { nvmeStartFreeze, nvmeUnfreeze, nvmeWaitFreeze } from './queues.js';
 import { nvmeInitRequest, nvmeReq } from './request.js';
 import { nvmeQueueScan } from './scan.js';
-import { nvmeExecuteRq, nvmeReqOp } from './sync-command.js';
 import { throwErrno } from './status-map.js';
+import { nvmeExecuteRq, nvmeReqOp } from './sync-command.js';
 
 const NS_PER_MS = 1e6;
 
@@ -69,7 +69,8 @@ export async function nvmeSubmitUserCmd(ctrl: Ctrl, q: RequestQueue, command: Us
 function copyIn(ctrl: Ctrl, q: RequestQueue, data: Uint8Array | null, opcode: number): NvmeSyncBuffer | null {
   if (data === null || data.length === 0) return null;
   const largest = q.limits.maxHwSectors * 512;
-  if (data.length > largest) throw new KernelError('EINVAL', `data: ${data.length} bytes, at most ${largest} are allowed`);
+  if (data.length > largest)
+    throw new KernelError('EINVAL', `data: ${data.length} bytes, at most ${largest} are allowed`);
   const buffer = allocBuffer(ctrl, data.length);
   if (buffer.physAddr === NO_PAGE) throw new KernelError('ENOMEM', `data: ${data.length} bytes`);
   if (opcode & 1) bufferBytes(ctrl, buffer).set(data);
@@ -106,7 +107,13 @@ function passthruThaw(ctrl: Ctrl): void {
 }
 
 /** What the command changed. @kernel drivers/nvme/host/core.c nvme_passthru_end */
-async function passthruEnd(ctrl: Ctrl, isIo: boolean, effects: number, words: Uint32Array, status: number): Promise<void> {
+async function passthruEnd(
+  ctrl: Ctrl,
+  isIo: boolean,
+  effects: number,
+  words: Uint32Array,
+  status: number,
+): Promise<void> {
   if (effects & NVME_CMD_EFFECTS_CCC && !ctrl.dirtyCapability) {
     ctrl.dirtyCapability = true;
     ctrlLog(ctrl, 'info', 'controller capabilities changed, reset may be required to take effect.');
@@ -118,4 +125,3 @@ async function passthruEnd(ctrl: Ctrl, isIo: boolean, effects: number, words: Ui
   const setsKato = (words[0] & 0xff) === NvmeAdminOpcode.setFeatures && (words[10] & 0xff) === NVME_FEAT_KATO;
   if (!isIo && status === 0 && setsKato) await nvmeUpdateKeepAlive(ctrl, words[11]);
 }
-

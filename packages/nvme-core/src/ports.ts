@@ -2,7 +2,16 @@
  * What nvme-core owns: controllers, namespaces, the operations a transport implements, and command set-up.
  * Types and constants only. Counterparts: drivers/nvme/host/nvme.h, core.c.
  */
-import type { BlkMqHwCtx, BlkMqOps, BlkMqTagSet, BlkStatus, Gendisk, IoCompBatch, Request, RequestQueue } from '@nvme-stack/blk-mq/ports';
+import type {
+  BlkMqHwCtx,
+  BlkMqOps,
+  BlkMqTagSet,
+  BlkStatus,
+  Gendisk,
+  IoCompBatch,
+  Request,
+  RequestQueue,
+} from '@nvme-stack/blk-mq/ports';
 import type { Cdev, Device, DeviceClass } from '@nvme-stack/device-core/ports';
 import type { HasKernel, Kernel } from '@nvme-stack/kernel';
 import type { WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';

@@ -6,36 +6,39 @@
 import { BLK_MQ_F_NO_SCHED, type BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
 import { traced } from '@nvme-stack/kernel';
 import { NVME_AQ_DEPTH, NVME_AQ_MQ_TAG_DEPTH } from '@nvme-stack/nvme-protocol';
-import type { Ctrl } from './ctrl.js';
 import { nvmeCancelRequest } from './complete.js';
+import type { Ctrl } from './ctrl.js';
 import { nvmeStopKeepAlive } from './keep-alive.js';
-import { type NvmeTagSetInit, NVME_QUIRK_SHARED_TAGS } from './ports.js';
+import { NVME_QUIRK_SHARED_TAGS, type NvmeTagSetInit } from './ports.js';
 
 const NS_PER_SECOND = 1e9;
 /** @kernel include/linux/blk-mq.h BLK_MQ_MAX_DEPTH */
 const BLK_MQ_MAX_DEPTH = 10240;
 
 /** One hardware queue, one request fewer than AER leaves. Throws. Task context. @kernel drivers/nvme/host/core.c nvme_alloc_admin_tag_set */
-export const nvmeAllocAdminTagSet = traced('nvme_alloc_admin_tag_set', async (ctrl: Ctrl, init: NvmeTagSetInit): Promise<void> => {
-  const { blkMq } = ctrl.core;
-  const set = blkMq.blkMqAllocTagSet({
-    ...init,
-    name: `${ctrl.name} admin`,
-    nrHwQueues: 1,
-    queueDepth: NVME_AQ_MQ_TAG_DEPTH,
-    reservedTags: 0,
-    numaNode: ctrl.numaNode,
-    timeoutNs: ctrl.core.number('admin_timeout') * NS_PER_SECOND,
-    flags: BLK_MQ_F_NO_SCHED,
-  });
-  try {
-    ctrl.adminQ = blkMq.blkMqAllocQueue(set, null, null);
-  } catch (error) {
-    blkMq.blkMqFreeTagSet(set);
-    throw error;
-  }
-  ctrl.adminTagset = set;
-});
+export const nvmeAllocAdminTagSet = traced(
+  'nvme_alloc_admin_tag_set',
+  async (ctrl: Ctrl, init: NvmeTagSetInit): Promise<void> => {
+    const { blkMq } = ctrl.core;
+    const set = blkMq.blkMqAllocTagSet({
+      ...init,
+      name: `${ctrl.name} admin`,
+      nrHwQueues: 1,
+      queueDepth: NVME_AQ_MQ_TAG_DEPTH,
+      reservedTags: 0,
+      numaNode: ctrl.numaNode,
+      timeoutNs: ctrl.core.number('admin_timeout') * NS_PER_SECOND,
+      flags: BLK_MQ_F_NO_SCHED,
+    });
+    try {
+      ctrl.adminQ = blkMq.blkMqAllocQueue(set, null, null);
+    } catch (error) {
+      blkMq.blkMqFreeTagSet(set);
+      throw error;
+    }
+    ctrl.adminTagset = set;
+  },
+);
 
 /** Task context. @kernel drivers/nvme/host/core.c nvme_remove_admin_tag_set */
 export const nvmeRemoveAdminTagSet = traced('nvme_remove_admin_tag_set', async (ctrl: Ctrl): Promise<void> => {
@@ -49,18 +52,21 @@ export const nvmeRemoveAdminTagSet = traced('nvme_remove_admin_tag_set', async (
 });
 
 /** A hardware queue for each I/O queue. Throws. Task context. @kernel drivers/nvme/host/core.c nvme_alloc_io_tag_set */
-export const nvmeAllocIoTagSet = traced('nvme_alloc_io_tag_set', async (ctrl: Ctrl, init: NvmeTagSetInit): Promise<void> => {
-  ctrl.tagset = ctrl.core.blkMq.blkMqAllocTagSet({
-    ...init,
-    name: ctrl.name,
-    nrHwQueues: ctrl.queueCount - 1,
-    queueDepth: Math.min(ctrl.sqsize, BLK_MQ_MAX_DEPTH - 1),
-    reservedTags: ctrl.quirks & NVME_QUIRK_SHARED_TAGS ? NVME_AQ_DEPTH : 0,
-    numaNode: ctrl.numaNode,
-    timeoutNs: ctrl.core.number('io_timeout') * NS_PER_SECOND,
-    flags: 0,
-  });
-});
+export const nvmeAllocIoTagSet = traced(
+  'nvme_alloc_io_tag_set',
+  async (ctrl: Ctrl, init: NvmeTagSetInit): Promise<void> => {
+    ctrl.tagset = ctrl.core.blkMq.blkMqAllocTagSet({
+      ...init,
+      name: ctrl.name,
+      nrHwQueues: ctrl.queueCount - 1,
+      queueDepth: Math.min(ctrl.sqsize, BLK_MQ_MAX_DEPTH - 1),
+      reservedTags: ctrl.quirks & NVME_QUIRK_SHARED_TAGS ? NVME_AQ_DEPTH : 0,
+      numaNode: ctrl.numaNode,
+      timeoutNs: ctrl.core.number('io_timeout') * NS_PER_SECOND,
+      flags: 0,
+    });
+  },
+);
 
 /** @kernel drivers/nvme/host/core.c nvme_remove_io_tag_set */
 export const nvmeRemoveIoTagSet = traced('nvme_remove_io_tag_set', async (ctrl: Ctrl): Promise<void> => {
@@ -109,15 +115,18 @@ export const nvmeWaitFreeze = traced('nvme_wait_freeze', async (ctrl: Ctrl): Pro
 });
 
 /** The same, at most `timeoutNs`; false when that was too short. @kernel drivers/nvme/host/core.c nvme_wait_freeze_timeout */
-export const nvmeWaitFreezeTimeout = traced('nvme_wait_freeze_timeout', async (ctrl: Ctrl, timeoutNs: number): Promise<boolean> => {
-  const { ex } = ctrl.kernel;
-  const deadlineNs = ex.now() + timeoutNs;
-  for (const ns of [...ctrl.namespaces]) {
-    const leftNs = Math.max(0, deadlineNs - ex.now());
-    if (!(await ctrl.core.blkMq.blkMqFreezeQueueWaitTimeout(ns.queue, leftNs))) return false;
-  }
-  return true;
-});
+export const nvmeWaitFreezeTimeout = traced(
+  'nvme_wait_freeze_timeout',
+  async (ctrl: Ctrl, timeoutNs: number): Promise<boolean> => {
+    const { ex } = ctrl.kernel;
+    const deadlineNs = ex.now() + timeoutNs;
+    for (const ns of [...ctrl.namespaces]) {
+      const leftNs = Math.max(0, deadlineNs - ex.now());
+      if (!(await ctrl.core.blkMq.blkMqFreezeQueueWaitTimeout(ns.queue, leftNs))) return false;
+    }
+    return true;
+  },
+);
 
 /** @kernel drivers/nvme/host/core.c nvme_unfreeze */
 export const nvmeUnfreeze = traced('nvme_unfreeze', (ctrl: Ctrl): void => {

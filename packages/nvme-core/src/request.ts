@@ -2,13 +2,21 @@
  * The core's part of a request, and how a driver-private request is prepared.
  * Kernel counterpart: drivers/nvme/host/nvme.h nvme_request, core.c nvme_init_request.
  */
-import { HCTX_TYPE_POLL, REQ_FAILFAST_DRIVER, REQ_POLLED, type Request, RQF_DONTPREP, RQF_QUIET } from '@nvme-stack/blk-mq/ports';
+
+import type { BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
+import {
+  HCTX_TYPE_POLL,
+  REQ_FAILFAST_DRIVER,
+  REQ_POLLED,
+  type Request,
+  RQF_DONTPREP,
+  RQF_QUIET,
+} from '@nvme-stack/blk-mq/ports';
 import { traced } from '@nvme-stack/kernel';
 import type { CoreState } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { ctrlLog, hex } from './log.js';
 import type { NvmePdu, NvmeRequest } from './ports.js';
-import type { BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
 
 /** Words of a command. */
 export const COMMAND_WORDS = 16;

@@ -32,9 +32,9 @@ import { nvmeWq } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { nvmeIdCnsOk, nvmeIdentifyCtrl, nvmeInitNonMdtsLimits } from './identify.js';
 import { ctrlLog, hex } from './log.js';
+import { type Ns, nvmeAllocNs, nvmeFindGetNs, nvmeNsRemove, nvmePutNs } from './namespace.js';
 import { emptyIds, isZero, type NsIds, type NsInfo, nvmeNsIdsEqual } from './namespace-head.js';
 import { nvmeIdentifyNs, nvmeUpdateNsInfo } from './namespace-update.js';
-import { type Ns, nvmeAllocNs, nvmeFindGetNs, nvmeNsRemove, nvmePutNs } from './namespace.js';
 import { NVME_CTRL_LIVE, NVME_QUIRK_BOGUS_NID, NVME_QUIRK_NO_NS_DESC_LIST } from './ports.js';
 import { getLog, identify } from './sync-command.js';
 
@@ -132,10 +132,13 @@ const nvmeScanNsSequential = traced('nvme_scan_ns_sequential', async (ctrl: Ctrl
 });
 
 /** Removes what lies in a gap of the list. @kernel drivers/nvme/host/core.c nvme_remove_nsid_range */
-const nvmeRemoveNsidRange = traced('nvme_remove_nsid_range', async (ctrl: Ctrl, first: number, last: number): Promise<void> => {
-  const gone = ctrl.namespaces.filter(({ nsid }) => nsid >= first && nsid <= last) as Ns[];
-  for (const ns of gone) await nvmeNsRemove(ns);
-});
+const nvmeRemoveNsidRange = traced(
+  'nvme_remove_nsid_range',
+  async (ctrl: Ctrl, first: number, last: number): Promise<void> => {
+    const gone = ctrl.namespaces.filter(({ nsid }) => nsid >= first && nsid <= last) as Ns[];
+    for (const ns of gone) await nvmeNsRemove(ns);
+  },
+);
 
 /** Adds, updates or removes one. @kernel drivers/nvme/host/core.c nvme_scan_ns */
 const nvmeScanNs = traced('nvme_scan_ns', async (ctrl: Ctrl, nsid: number): Promise<void> => {
@@ -224,7 +227,9 @@ async function nsInfoFromIdentify(ctrl: Ctrl, info: NsInfo): Promise<number> {
   return 0;
 }
 
-const DESCRIPTORS: { readonly [nidt: number]: { readonly key: keyof NsIds; readonly bytes: number; readonly name: string } | undefined } = {
+const DESCRIPTORS: {
+  readonly [nidt: number]: { readonly key: keyof NsIds; readonly bytes: number; readonly name: string } | undefined;
+} = {
   [NVME_NIDT_EUI64]: { key: 'eui64', bytes: 8, name: 'NVME_NIDT_EUI64' },
   [NVME_NIDT_NGUID]: { key: 'nguid', bytes: 16, name: 'NVME_NIDT_NGUID' },
   [NVME_NIDT_UUID]: { key: 'uuid', bytes: 16, name: 'NVME_NIDT_UUID' },

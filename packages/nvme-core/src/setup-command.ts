@@ -39,9 +39,9 @@ import {
   NvmeNvmOpcode,
 } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
-import { NVME_NS_DEAC, type Ns } from './namespace.js';
-import { type NvmeNs, NVME_QUIRK_DEALLOCATE_ZEROES } from './ports.js';
-import { nvmeCid, nvmeClearNvmeRequest, nvmeReq, type NvmeRequestData } from './request.js';
+import { type Ns, NVME_NS_DEAC } from './namespace.js';
+import { NVME_QUIRK_DEALLOCATE_ZEROES, type NvmeNs } from './ports.js';
+import { type NvmeRequestData, nvmeCid, nvmeClearNvmeRequest, nvmeReq } from './request.js';
 import { traceNvmeSetupCmd } from './trace-events.js';
 
 const TWO_32 = 4294967296;

@@ -79,5 +79,6 @@ export function nvmeTrySchedReset(ctrl: Ctrl): void {
 export const nvmeResetCtrlSync = traced('nvme_reset_ctrl_sync', async (ctrl: Ctrl): Promise<void> => {
   nvmeResetCtrl(ctrl);
   await ctrl.core.workqueues.flushWork(ctrl.resetWork as NonNullable<Ctrl['resetWork']>);
-  if ((ctrl.state as NvmeCtrlState) !== NVME_CTRL_LIVE) throw new KernelError('EIO', `${ctrl.name}: not live after its reset`);
+  if ((ctrl.state as NvmeCtrlState) !== NVME_CTRL_LIVE)
+    throw new KernelError('EIO', `${ctrl.name}: not live after its reset`);
 });

@@ -4,12 +4,7 @@
  */
 import type { Device } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, withMutex } from '@nvme-stack/kernel';
-import {
-  NVME_CTRL_CMIC_MULTI_CTRL,
-  type NvmeIdCtrl,
-  NVME_VS,
-  NVMF_NQN_SIZE,
-} from '@nvme-stack/nvme-protocol';
+import { NVME_CTRL_CMIC_MULTI_CTRL, NVME_VS, NVMF_NQN_SIZE, type NvmeIdCtrl } from '@nvme-stack/nvme-protocol';
 import type { CoreState } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { Ida } from './ida.js';

@@ -8,7 +8,7 @@ import { NvmeAdminOpcode, NvmeFeatures, NvmeGetLogPageCommand, NvmeIdentify } fr
 import { allocBuffer, bufferBytes, freeBuffer } from './buffer.js';
 import type { CoreState } from './core.js';
 import type { Ctrl } from './ctrl.js';
-import { type NvmeSyncBuffer, type NvmeSyncResult, NVME_REQ_CANCELLED } from './ports.js';
+import { NVME_REQ_CANCELLED, type NvmeSyncBuffer, type NvmeSyncResult } from './ports.js';
 import { nvmeInitRequest, nvmeReq } from './request.js';
 import { blkStatusToErrno } from './status-map.js';
 
@@ -38,7 +38,12 @@ export async function nvmeExecuteRq(core: CoreState, rq: Request, atHead: boolea
 /** Task context. @kernel drivers/nvme/host/core.c __nvme_submit_sync_cmd */
 export const nvmeSubmitSyncCmdInner = traced(
   '__nvme_submit_sync_cmd',
-  async (core: CoreState, q: RequestQueue, cmd: Uint32Array, buffer: NvmeSyncBuffer | null): Promise<NvmeSyncResult> => {
+  async (
+    core: CoreState,
+    q: RequestQueue,
+    cmd: Uint32Array,
+    buffer: NvmeSyncBuffer | null,
+  ): Promise<NvmeSyncResult> => {
     const { blkMq } = core;
     let rq: Request;
     try {
@@ -104,13 +109,24 @@ export async function identify(ctrl: Ctrl, cns: number, nsid = 0, csi = 0): Prom
 }
 
 /** Set Features. @kernel drivers/nvme/host/core.c nvme_set_features */
-export async function setFeatures(ctrl: Ctrl, fid: number, dword11: number, data: Uint8Array | null): Promise<NvmeSyncResult> {
+export async function setFeatures(
+  ctrl: Ctrl,
+  fid: number,
+  dword11: number,
+  data: Uint8Array | null,
+): Promise<NvmeSyncResult> {
   const cmd = commandWords(NvmeFeatures.encode({ opcode: NvmeAdminOpcode.setFeatures, fid, dword11 }));
   return await adminWrite(ctrl, cmd, data);
 }
 
 /** Get Log Page from its start. [NVMe] 5.1.12. @kernel drivers/nvme/host/core.c nvme_get_log */
-export async function getLog(ctrl: Ctrl, nsid: number, lid: number, csi: number, lengthBytes: number): Promise<NvmeDataResult> {
+export async function getLog(
+  ctrl: Ctrl,
+  nsid: number,
+  lid: number,
+  csi: number,
+  lengthBytes: number,
+): Promise<NvmeDataResult> {
   const dwords = lengthBytes / 4 - 1;
   const cmd = NvmeGetLogPageCommand.encode({
     opcode: NvmeAdminOpcode.getLogPage,

@@ -5,4 +5,9 @@ export {
   type Intercept,
   type SentCommand,
 } from './testing/fake-transport.js';
-export { type TinyAnswer, TinyController, type TinyControllerOptions, type TinyNamespace } from './testing/tiny-controller.js';
+export {
+  type TinyAnswer,
+  TinyController,
+  type TinyControllerOptions,
+  type TinyNamespace,
+} from './testing/tiny-controller.js';

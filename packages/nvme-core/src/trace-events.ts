@@ -4,7 +4,7 @@
  */
 import type { Request } from '@nvme-stack/blk-mq/ports';
 import type { TraceEventType } from '@nvme-stack/kernel';
-import { NvmeAdminOpcode, nvmeAsyncEventTypeName, NvmeNvmOpcode, nvmeOpcodeName } from '@nvme-stack/nvme-protocol';
+import { NvmeAdminOpcode, NvmeNvmOpcode, nvmeAsyncEventTypeName, nvmeOpcodeName } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 import { hex } from './log.js';
 import type { NvmeRequestData } from './request.js';

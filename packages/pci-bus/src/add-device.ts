@@ -5,10 +5,10 @@
 import { traced } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
 import { findCapability, findExtCapability, readConfig } from './access.js';
-import { deviceGroups } from './sysfs-device.js';
 import type { PciDevice } from './pci-device.js';
 import type { PciSegment } from './pci-segment.js';
 import { sriovInit } from './sriov.js';
+import { deviceGroups } from './sysfs-device.js';
 
 /** Adds the function to its bus and to the device core; no driver is looked for yet. @kernel drivers/pci/probe.c pci_device_add */
 export const pciDeviceAdd = traced('pci_device_add', async (pdev: PciDevice): Promise<void> => {

@@ -6,14 +6,7 @@
 import { type Resource, traced } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
 import { expressType, readConfig, writeConfig } from './access.js';
-import {
-  IORESOURCE_MEM,
-  IORESOURCE_PREFETCH,
-  PCI_SRIOV_BAR,
-  SIZE_1M,
-  SIZE_2M,
-  SIZE_4G,
-} from './pci-constants.js';
+import { IORESOURCE_MEM, IORESOURCE_PREFETCH, PCI_SRIOV_BAR, SIZE_1M, SIZE_2M, SIZE_4G } from './pci-constants.js';
 import { type PciDevice, pciLog } from './pci-device.js';
 import { alignUp, hex, PciBar } from './pci-resource.js';
 import type { PciSegment, SegmentWindow } from './pci-segment.js';
@@ -35,7 +28,8 @@ export const pciAssignUnassignedBusResources = traced(
 function assignSegment(segment: PciSegment): void {
   const claims = segment.devices.flatMap((pdev) => barClaims(pdev));
   for (const claim of claims) keepPlaced(segment, claim);
-  for (const pdev of segment.devices) if (pdev.subordinate !== null) claims.push(...windowClaims(pdev, pdev.subordinate));
+  for (const pdev of segment.devices)
+    if (pdev.subordinate !== null) claims.push(...windowClaims(pdev, pdev.subordinate));
   const open = claims.filter(({ bar }) => bar.resource === null);
   // A stable sort: of two with one alignment the one found first comes first.
   open.sort((a, b) => b.bar.alignBytes - a.bar.alignBytes);
@@ -88,7 +82,9 @@ function place(segment: PciSegment, claim: Claim): void {
 
 function logAssigned({ bar, pdev, offset }: Claim): void {
   const label = offset < 0 ? 'bridge window' : `BAR ${bar.index}`;
-  const text = pdev.subsystem.era.namesBarFirst ? `${label} ${bar.text()}: assigned` : `${label}: assigned ${bar.text()}`;
+  const text = pdev.subsystem.era.namesBarFirst
+    ? `${label} ${bar.text()}: assigned`
+    : `${label}: assigned ${bar.text()}`;
   pciLog(pdev, 'info', text);
 }
 
@@ -158,7 +154,8 @@ function needs(below: PciSegment, prefetchable: boolean): PciBar[] {
 
 /** Whether a hot-plug slot lies behind the bridge. */
 export function hasHotplugSlot(pdev: PciDevice): boolean {
-  if (expressType(pdev) !== regs.PCI_EXP_TYPE_ROOT_PORT && expressType(pdev) !== regs.PCI_EXP_TYPE_DOWNSTREAM) return false;
+  if (expressType(pdev) !== regs.PCI_EXP_TYPE_ROOT_PORT && expressType(pdev) !== regs.PCI_EXP_TYPE_DOWNSTREAM)
+    return false;
   return (readConfig(pdev, pdev.expressCap + regs.PCI_EXP_SLTCAP, 4) & regs.PCI_EXP_SLTCAP_HPC) !== 0;
 }
 
@@ -175,7 +172,11 @@ function openWindow(pdev: PciDevice, bar: PciBar): void {
     writeConfig(pdev, regs.PCI_PREF_BASE_UPPER32, Math.floor(bar.start / SIZE_4G), 4);
     writeConfig(pdev, regs.PCI_PREF_LIMIT_UPPER32, Math.floor(last / SIZE_4G), 4);
   }
-  pciLog(pdev, 'info', `  bridge window [mem ${hex(bar.start, 8)}-${hex(last, 8)}${bar.prefetchable ? ' 64bit pref' : ''}]`);
+  pciLog(
+    pdev,
+    'info',
+    `  bridge window [mem ${hex(bar.start, 8)}-${hex(last, 8)}${bar.prefetchable ? ' 64bit pref' : ''}]`,
+  );
 }
 
 /** Makes a root bus's windows known in /proc/iomem. */

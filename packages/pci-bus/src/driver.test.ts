@@ -42,7 +42,13 @@ describe('binding', () => {
     expect(tree.filter((line) => line.trim() === 'pci_bus_match')).toHaveLength(3);
     const match = tree.findIndex((line) => line.trim() === 'pci_bus_match');
     expect(tree[match + 1]).toBe(tree[match]?.replace('pci_bus_match', '  pci_match_device'));
-    const wanted = ['pci_dma_configure', 'driver_sysfs_add', 'pci_device_probe', '  pci_match_device', '  local_pci_probe'];
+    const wanted = [
+      'pci_dma_configure',
+      'driver_sysfs_add',
+      'pci_device_probe',
+      '  pci_match_device',
+      '  local_pci_probe',
+    ];
     const at = tree.findIndex((line) => line.trim() === 'pci_dma_configure');
     const indent = (tree[at] as string).length - 'pci_dma_configure'.length;
     expect(tree.slice(at, at + 5)).toEqual(wanted.map((symbol) => ' '.repeat(indent) + symbol));
@@ -92,11 +98,17 @@ describe('binding', () => {
     const test = createTestBus();
     await test.probe();
     await test.run(() => test.bus.pciRegisterDriver(new LoggingDriver('nvme', [])));
-    await expect(test.run(() => test.bus.pciRegisterDriver(new LoggingDriver('nvme', [])))).rejects.toMatchObject({ code: 'EBUSY' });
+    await expect(test.run(() => test.bus.pciRegisterDriver(new LoggingDriver('nvme', [])))).rejects.toMatchObject({
+      code: 'EBUSY',
+    });
   });
 
   it('probes on a CPU of the device’s node', async () => {
-    const test = createTestBus({ kernel: { nrNodes: 2, nrCpus: 4 }, numaNode: 1, slots: [{ devfn: 8, function: new TestFunction() }] });
+    const test = createTestBus({
+      kernel: { nrNodes: 2, nrCpus: 4 },
+      numaNode: 1,
+      slots: [{ devfn: 8, function: new TestFunction() }],
+    });
     await test.probe();
     const cpus: number[] = [];
     const driver = new LoggingDriver('nvme', [NVME_CLASS], async (pdev) => {
@@ -126,7 +138,8 @@ describe('dynamic ids and overrides', () => {
     await test.probe();
     const driver = new LoggingDriver('nvme', [idOf(0x1234, 0x5678, 9)]);
     await test.run(() => test.bus.pciRegisterDriver(driver));
-    const write = (path: string, text: string): Promise<void> => test.run(() => test.core.sysfs.write(`/sys/bus/pci/${path}`, text));
+    const write = (path: string, text: string): Promise<void> =>
+      test.run(() => test.core.sysfs.write(`/sys/bus/pci/${path}`, text));
     return { test, driver, write };
   }
 
@@ -143,7 +156,9 @@ describe('dynamic ids and overrides', () => {
     const { write } = await bound();
     await expect(write('drivers/nvme/new_id', '8086')).rejects.toMatchObject({ code: 'EINVAL' });
     await expect(write('drivers/nvme/new_id', '1234 5678')).rejects.toMatchObject({ code: 'EEXIST' });
-    await expect(write('drivers/nvme/new_id', '8086 1 ffffffff ffffffff 0 0 5')).rejects.toMatchObject({ code: 'EINVAL' });
+    await expect(write('drivers/nvme/new_id', '8086 1 ffffffff ffffffff 0 0 5')).rejects.toMatchObject({
+      code: 'EINVAL',
+    });
     await write('drivers/nvme/new_id', '8086 1 ffffffff ffffffff 0 0 9');
   });
 
@@ -159,6 +174,8 @@ describe('dynamic ids and overrides', () => {
     await write('drivers_probe', '0000:00:01.0');
     expect(test.bus.devices[0]?.dev.driver).toBeNull();
     await write('devices/0000:00:01.0/driver_override', '\n');
-    expect(await test.run(async () => test.core.sysfs.read('/sys/bus/pci/devices/0000:00:01.0/driver_override'))).toBe('(null)\n');
+    expect(await test.run(async () => test.core.sysfs.read('/sys/bus/pci/devices/0000:00:01.0/driver_override'))).toBe(
+      '(null)\n',
+    );
   });
 });

@@ -4,9 +4,9 @@
  */
 import type { Attribute } from '@nvme-stack/device-core/ports';
 import { KernelError } from '@nvme-stack/kernel';
-import type { PciDevice } from './pci-device.js';
 import type { PciDriverRecord } from './driver-record.js';
 import { pciMatchId } from './match.js';
+import type { PciDevice } from './pci-device.js';
 import { PCI_ANY_ID, type PciDeviceId } from './ports.js';
 
 /** Files of a PCI driver's directory. */
@@ -68,7 +68,8 @@ async function newIdStore(record: PciDriverRecord, text: string): Promise<void> 
 async function attachUnbound(record: PciDriverRecord): Promise<void> {
   const { core, busType } = record.subsystem;
   for (const dev of core.busDevices(busType)) {
-    if (dev.driver === null && pciMatchId(record.dynids, dev.container as PciDevice) !== null) await core.deviceAttach(dev);
+    if (dev.driver === null && pciMatchId(record.dynids, dev.container as PciDevice) !== null)
+      await core.deviceAttach(dev);
   }
 }
 

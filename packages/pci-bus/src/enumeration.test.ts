@@ -17,7 +17,11 @@ import { TestFunction } from './testing/test-function.js';
 function bridgeFunction(slotNumber?: number): PciFunction {
   const config = new ConfigSpace();
   writeBridgeHeader(config, { vendorId: 0x1b36, deviceId: 0xc, revisionId: 0, classCode: 0x060400 });
-  addExpress(config, { offset: 0x54, type: PCI_EXP_TYPE_ROOT_PORT, ...(slotNumber === undefined ? {} : { slotNumber }) });
+  addExpress(config, {
+    offset: 0x54,
+    type: PCI_EXP_TYPE_ROOT_PORT,
+    ...(slotNumber === undefined ? {} : { slotNumber }),
+  });
   return {
     attach: () => {},
     configRead: (offset, size) => config.read(offset, size),
@@ -85,11 +89,19 @@ describe('enumeration', () => {
       expect(bar.start % bar.sizeBytes).toBe(0);
       expect(bar.start).toBeGreaterThanOrEqual(0xc0000000);
       for (const other of placed) {
-        if (other !== bar) expect(bar.start + bar.sizeBytes <= other.start || other.start + other.sizeBytes <= bar.start).toBe(true);
+        if (other !== bar)
+          expect(bar.start + bar.sizeBytes <= other.start || other.start + other.sizeBytes <= bar.start).toBe(true);
       }
     }
     expect(placed.map(({ sizeBytes }) => sizeBytes)).toEqual(sizes);
     expect(test.kernel.iomem.show()).toContain('c0000000-c00fffff : 0000:00:02.0');
+  });
+
+  it('aligns BARs in a window that begins anywhere', async () => {
+    const memoryWindows = [{ start: 0xc0001000, end: 0xc000ffff, prefetchable: false }];
+    const test = createTestBus({ slots: [{ devfn: 0, function: new TestFunction() }], memoryWindows });
+    await test.probe();
+    expect(test.bus.devices[0]?.bars[0]?.start).toBe(0xc0004000);
   });
 
   it('puts 64-bit prefetchable memory above 4 GiB and all other memory below', async () => {
@@ -122,7 +134,9 @@ describe('enumeration', () => {
     const test = createTestBus({ slots: [{ devfn: 0, function: fn }], memoryWindows });
     await test.probe();
     expect(test.dmesg()).toContain("pci 0000:00:00.0: BAR 0 [mem size 0x00010000]: can't assign; no space");
-    await expect(test.run(() => test.bus.pciEnableDeviceMem(test.bus.devices[0]!))).rejects.toMatchObject({ code: 'EINVAL' });
+    await expect(test.run(() => test.bus.pciEnableDeviceMem(test.bus.devices[0]!))).rejects.toMatchObject({
+      code: 'EINVAL',
+    });
   });
 
   it('numbers the bus behind a bridge and opens a window as large as what is behind it', async () => {
@@ -147,7 +161,12 @@ describe('enumeration', () => {
 
   it('switches the bridges above on before a device behind them', async () => {
     const port = bridgeFunction();
-    const test = createTestBus({ slots: [{ devfn: 16, function: port }, { devfn: 0, behind: 16, function: endpointBehindPort() }] });
+    const test = createTestBus({
+      slots: [
+        { devfn: 16, function: port },
+        { devfn: 0, behind: 16, function: endpointBehindPort() },
+      ],
+    });
     await test.probe();
     expect(port.configRead(PCI_COMMAND, 2)).toBe(0);
     await test.run(() => test.bus.pciEnableDeviceMem(test.bus.devices[1]!));

@@ -3,8 +3,8 @@
  * Kernel counterpart: drivers/pci/probe.c (pci_host_probe, pci_rescan_bus).
  */
 import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
-import { addRootWindows, pciAssignUnassignedBusResources } from './assign-resources.js';
 import { pciBusAddDevices } from './add-device.js';
+import { addRootWindows, pciAssignUnassignedBusResources } from './assign-resources.js';
 import { attachHotplug } from './hotplug.js';
 import { digitsOf } from './pci-resource.js';
 import { PciSegment } from './pci-segment.js';
@@ -46,10 +46,12 @@ async function scanAndAdd(root: PciSegment): Promise<number> {
 }
 
 /** Looks for functions that were not there before; returns the highest bus number in use. @kernel drivers/pci/probe.c pci_rescan_bus */
-export const pciRescanBus = traced('pci_rescan_bus', async (subsystem: PciSubsystem): Promise<number> =>
-  withMutex(subsystem.rescanRemoveLock, async () => {
-    let max = 0;
-    for (const root of subsystem.roots) max = Math.max(max, await scanAndAdd(root));
-    return max;
-  }),
+export const pciRescanBus = traced(
+  'pci_rescan_bus',
+  async (subsystem: PciSubsystem): Promise<number> =>
+    withMutex(subsystem.rescanRemoveLock, async () => {
+      let max = 0;
+      for (const root of subsystem.roots) max = Math.max(max, await scanAndAdd(root));
+      return max;
+    }),
 );

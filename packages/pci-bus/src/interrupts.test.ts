@@ -1,15 +1,13 @@
-import { type EndpointCapability, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_EXP_TYPE_RC_END } from '@nvme-stack/pci-function';
-import { describe, expect, it } from 'vitest';
 import type { IrqAffinity } from '@nvme-stack/irq/ports';
 import type { KernelProfile } from '@nvme-stack/kernel';
 import {
-  PCI_IRQ_AFFINITY,
-  PCI_IRQ_ALL_TYPES,
-  PCI_IRQ_INTX,
-  PCI_IRQ_MSI,
-  PCI_IRQ_MSIX,
-  type PciDev,
-} from './ports.js';
+  type EndpointCapability,
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_EXP_TYPE_RC_END,
+} from '@nvme-stack/pci-function';
+import { describe, expect, it } from 'vitest';
+import { PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, type PciDev } from './ports.js';
 import { callTree, createTestBus, LoggingDriver, NVME_CLASS, type TestBus } from './testing/test-bus.js';
 import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
 
@@ -33,7 +31,11 @@ async function ready(
 ): Promise<Ready> {
   const fn = new TestFunction({ capabilities, identity: { interruptPin: options.pin ?? 1 } });
   const profile = options.profile ?? '6.12';
-  const test = createTestBus({ slots: [{ devfn: 32, function: fn }], vectors: options.vectors ?? 64, kernel: { profile } });
+  const test = createTestBus({
+    slots: [{ devfn: 32, function: fn }],
+    vectors: options.vectors ?? 64,
+    kernel: { profile },
+  });
   await test.probe();
   const driver = new LoggingDriver('nvme', [NVME_CLASS], async (dev) => {
     await test.bus.pciEnableDeviceMem(dev);
@@ -55,7 +57,12 @@ async function ready(
   };
 }
 
-const affinity = (preVectors: number): IrqAffinity => ({ preVectors, postVectors: 0, nrSets: 0, setSize: [0, 0, 0, 0] });
+const affinity = (preVectors: number): IrqAffinity => ({
+  preVectors,
+  postVectors: 0,
+  nrSets: 0,
+  setSize: [0, 0, 0, 0],
+});
 
 describe('interrupt vectors', () => {
   it('prefers MSI-X, then MSI, then the pin', async () => {
@@ -208,7 +215,10 @@ describe('interrupt vectors', () => {
       '      ioremap',
     ]);
     await test.run(async () => test.bus.pciRequestIrq(pdev, 0, () => 1, null, 'dev', 'nvme0q0'));
-    expect(callTree(test.kernel.trace.entries, 'test', 'pci_request_irq')).toEqual(['pci_request_irq', '  request_threaded_irq']);
+    expect(callTree(test.kernel.trace.entries, 'test', 'pci_request_irq')).toEqual([
+      'pci_request_irq',
+      '  request_threaded_irq',
+    ]);
   });
 
   it('uses no messages where the platform or msi_bus says no', async () => {

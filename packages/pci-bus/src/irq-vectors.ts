@@ -2,7 +2,7 @@
  * Interrupt vectors as drivers ask for them: MSI-X, then MSI, then the pin.
  * Kernel counterpart: drivers/pci/msi/api.c, drivers/pci/irq.c.
  */
-import { type IrqAffinity, type IrqHandler, type IrqReturn, IRQF_ONESHOT, IRQF_SHARED } from '@nvme-stack/irq/ports';
+import { IRQF_ONESHOT, IRQF_SHARED, type IrqAffinity, type IrqHandler, type IrqReturn } from '@nvme-stack/irq/ports';
 import { Errno, KernelError, traced } from '@nvme-stack/kernel';
 import { pciIntx } from './intx.js';
 import { pciDisableMsi, pciEnableMsiRange } from './msi.js';

@@ -1,3 +1,4 @@
+import type { DevPmOps } from '@nvme-stack/device-core/ports';
 import {
   PCI_BASE_ADDRESS_0,
   PCI_COMMAND,
@@ -6,11 +7,10 @@ import {
   PCI_PM_CTRL,
 } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
-import type { DevPmOps } from '@nvme-stack/device-core/ports';
+import { PCI_IRQ_MSIX, type PciDev, type PciErrorHandlers, type PciErsResult } from './ports.js';
 import { mmioRegionContract } from './testing/contracts.js';
 import { createTestBus, LoggingDriver, NVME_CLASS, type TestBus } from './testing/test-bus.js';
 import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
-import { PCI_IRQ_MSIX, type PciDev, type PciErrorHandlers, type PciErsResult } from './ports.js';
 
 async function bound(more: Partial<{ errHandler: PciErrorHandlers; pm: DevPmOps }> = {}, fn = new TestFunction()) {
   const test = createTestBus({ slots: [{ devfn: 32, function: fn }] });
@@ -51,7 +51,9 @@ describe('enabling', () => {
     const { test, pdev } = await bound();
     await test.run(async () => test.bus.pciRequestMemRegions(pdev, 'nvme'));
     expect(test.kernel.iomem.show()).toContain('  c0000000-c0003fff : 0000:00:04.0\n    c0000000-c0003fff : nvme\n');
-    await expect(test.run(async () => test.bus.pciRequestMemRegions(pdev, 'other'))).rejects.toMatchObject({ code: 'EBUSY' });
+    await expect(test.run(async () => test.bus.pciRequestMemRegions(pdev, 'other'))).rejects.toMatchObject({
+      code: 'EBUSY',
+    });
     await test.run(async () => test.bus.pciReleaseMemRegions(pdev));
     expect(test.kernel.iomem.show()).not.toContain('nvme');
   });
@@ -73,7 +75,8 @@ describe('power and reset', () => {
     await test.run(() => test.bus.pciSetPowerState(pdev, 3));
     expect(test.kernel.ex.now() - before).toBeGreaterThanOrEqual(10e6);
     expect(fn.configRead(0x60 + PCI_PM_CTRL, 2) & 3).toBe(3);
-    const read = (): Promise<string> => test.run(async () => test.core.sysfs.read('/sys/bus/pci/devices/0000:00:04.0/power_state'));
+    const read = (): Promise<string> =>
+      test.run(async () => test.core.sysfs.read('/sys/bus/pci/devices/0000:00:04.0/power_state'));
     expect(await read()).toBe('D3hot\n');
     await test.run(() => test.bus.pciSetPowerState(pdev, 0));
     expect(await read()).toBe('D0\n');

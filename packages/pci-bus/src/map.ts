@@ -27,11 +27,18 @@ export const pciRequestMemRegions = traced('pci_request_selected_regions', (pdev
     if (bar === null) continue;
     const { resource } = bar;
     if (resource !== null && bar.claimed === null && pdev.subsystem.injected('pci_request_regions') === 0) {
-      bar.claimed = pdev.kernel.iomem.request(name, bar.start, bar.sizeBytes, IORESOURCE_MEM + IORESOURCE_BUSY, resource);
+      bar.claimed = pdev.kernel.iomem.request(
+        name,
+        bar.start,
+        bar.sizeBytes,
+        IORESOURCE_MEM + IORESOURCE_BUSY,
+        resource,
+      );
       if (bar.claimed !== null) continue;
     }
     pciLog(pdev, 'warn', `BAR ${bar.index}: can't reserve ${bar.text()}`);
-    for (const earlier of pdev.bars) if (earlier !== null && earlier.index < bar.index) releaseRegion(pdev, earlier.index);
+    for (const earlier of pdev.bars)
+      if (earlier !== null && earlier.index < bar.index) releaseRegion(pdev, earlier.index);
     throw new KernelError('EBUSY', `${pdev.name}: BAR ${bar.index} is taken or has no place`);
   }
 });

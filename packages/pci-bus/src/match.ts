@@ -4,8 +4,8 @@
  */
 import type { Device, DeviceDriver } from '@nvme-stack/device-core/ports';
 import { traced } from '@nvme-stack/kernel';
-import type { PciDevice } from './pci-device.js';
 import type { PciDriverRecord } from './driver-record.js';
+import type { PciDevice } from './pci-device.js';
 import { PCI_ANY_ID, type PciDeviceId } from './ports.js';
 
 /** What an override matches with when the driver has no entry for the function. @kernel drivers/pci/pci-driver.c pci_device_id_any */

@@ -63,7 +63,8 @@ export const pciEnableMsiRange = traced('__pci_enable_msi_range', (pdev: PciDevi
   const count = pciMsiVecCount(pdev);
   if (count === 0) return -Errno.EINVAL;
   if (count < range.min || range.min > 1) return -Errno.ENOSPC;
-  if (range.affinity !== null && pdev.subsystem.irqs.irqCalcAffinityVectors(1, 1, range.affinity) < 1) return -Errno.ENOSPC;
+  if (range.affinity !== null && pdev.subsystem.irqs.irqCalcAffinityVectors(1, 1, range.affinity) < 1)
+    return -Errno.ENOSPC;
   const error = msiCapabilityInit(pdev, range.affinity);
   return error < 0 ? error : 1;
 });

@@ -86,7 +86,9 @@ function life(of: ByDevice) {
   } satisfies Partial<PciBus>;
 }
 
-function interrupts(of: ByDevice): Pick<
+function interrupts(
+  of: ByDevice,
+): Pick<
   PciBus,
   | 'pciAllocIrqVectors'
   | 'pciAllocIrqVectorsAffinity'

@@ -7,7 +7,7 @@ import { type Kernel, type LogLevel, Mutex } from '@nvme-stack/kernel';
 import type { PciDriverRecord } from './driver-record.js';
 import type { PciMsi } from './msi-state.js';
 import { PCI_STD_NUM_BARS } from './pci-constants.js';
-import { type PciBar, digitsOf } from './pci-resource.js';
+import { digitsOf, type PciBar } from './pci-resource.js';
 import type { PciSegment } from './pci-segment.js';
 import type { PciSubsystem } from './pci-subsystem.js';
 import type { PciChannelState, PciDev } from './ports.js';

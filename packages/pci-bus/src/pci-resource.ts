@@ -3,16 +3,8 @@
  * Kernel counterpart: struct resource in include/linux/ioport.h; lib/vsprintf.c (%pR).
  */
 import type { Resource } from '@nvme-stack/kernel';
-import {
-  PCI_BASE_ADDRESS_MEM_PREFETCH,
-  PCI_BASE_ADDRESS_MEM_TYPE_64,
-} from '@nvme-stack/pci-function';
-import {
-  IORESOURCE_MEM,
-  IORESOURCE_MEM_64,
-  IORESOURCE_PREFETCH,
-  IORESOURCE_SIZEALIGN,
-} from './pci-constants.js';
+import { PCI_BASE_ADDRESS_MEM_PREFETCH, PCI_BASE_ADDRESS_MEM_TYPE_64 } from '@nvme-stack/pci-function';
+import { IORESOURCE_MEM, IORESOURCE_MEM_64, IORESOURCE_PREFETCH, IORESOURCE_SIZEALIGN } from './pci-constants.js';
 import type { PciBarResource } from './ports.js';
 
 /** One memory BAR of a function, or of all its virtual functions together. */

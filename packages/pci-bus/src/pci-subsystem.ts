@@ -4,7 +4,7 @@
  */
 import type { BusType, DeviceCore } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
-import { errnoName, KernelError, type ErrnoCode, type Kernel, Mutex } from '@nvme-stack/kernel';
+import { type ErrnoCode, errnoName, type Kernel, KernelError, Mutex } from '@nvme-stack/kernel';
 import type { Workqueues } from '@nvme-stack/workqueue/ports';
 import type { PciDriverRecord } from './driver-record.js';
 import { type PciEra, pciEra } from './eras.js';

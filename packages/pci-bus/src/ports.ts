@@ -190,7 +190,13 @@ export interface PciBus {
   /** Tries MSI-X, MSI, INTx as `flags` allow; returns how many vectors there are; throws ENOSPC, EINVAL. Trace pci_alloc_irq_vectors → pci_alloc_irq_vectors_affinity. @kernel drivers/pci/msi/api.c pci_alloc_irq_vectors */
   pciAllocIrqVectors(pdev: PciDev, minVecs: number, maxVecs: number, flags: number): number;
   /** @kernel drivers/pci/msi/api.c pci_alloc_irq_vectors_affinity */
-  pciAllocIrqVectorsAffinity(pdev: PciDev, minVecs: number, maxVecs: number, flags: number, affd: IrqAffinity | null): number;
+  pciAllocIrqVectorsAffinity(
+    pdev: PciDev,
+    minVecs: number,
+    maxVecs: number,
+    flags: number,
+    affd: IrqAffinity | null,
+  ): number;
   pciFreeIrqVectors(pdev: PciDev): void;
   /** Linux interrupt number of a vector; throws EINVAL. @kernel drivers/pci/msi/api.c pci_irq_vector */
   pciIrqVector(pdev: PciDev, nr: number): number;

@@ -24,7 +24,11 @@ export async function pciSetPowerState(pdev: PciDevice, state: 0 | 1 | 2 | 3): P
   const at = pdev.pmCap + regs.PCI_PM_CTRL;
   const control = readConfig(pdev, at, 2);
   if (control === 0xffff) {
-    pciLog(pdev, 'err', `Unable to change power state from ${stateName(pdev.currentState)} to ${stateName(state)}, device inaccessible`);
+    pciLog(
+      pdev,
+      'err',
+      `Unable to change power state from ${stateName(pdev.currentState)} to ${stateName(state)}, device inaccessible`,
+    );
     pdev.currentState = 4;
     return;
   }
@@ -48,7 +52,8 @@ function restoreBars(pdev: PciDevice): void {
   for (const bar of pdev.bars) {
     if (bar === null || bar.resource === null) continue;
     writeConfig(pdev, regs.PCI_BASE_ADDRESS_0 + 4 * bar.index, bar.start % 0x100000000, 4);
-    if (bar.is64Bit) writeConfig(pdev, regs.PCI_BASE_ADDRESS_0 + 4 * bar.index + 4, Math.floor(bar.start / 0x100000000), 4);
+    if (bar.is64Bit)
+      writeConfig(pdev, regs.PCI_BASE_ADDRESS_0 + 4 * bar.index + 4, Math.floor(bar.start / 0x100000000), 4);
   }
 }
 
@@ -84,4 +89,3 @@ export const pciRestoreState = traced('pci_restore_state', (pdev: PciDevice): vo
   pdev.isBusMaster = ((saved.config[1] as number) & regs.PCI_COMMAND_MASTER) !== 0;
   pdev.stateSaved = false;
 });
-

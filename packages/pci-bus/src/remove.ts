@@ -3,8 +3,8 @@
  * Kernel counterpart: drivers/pci/remove.c.
  */
 import { traced, withMutex } from '@nvme-stack/kernel';
-import type { PciBar } from './pci-resource.js';
 import type { PciDevice } from './pci-device.js';
+import type { PciBar } from './pci-resource.js';
 import { disableSriov } from './sriov.js';
 
 /** @kernel drivers/pci/remove.c pci_stop_and_remove_bus_device_locked */
@@ -27,7 +27,8 @@ export const pciStopAndRemoveBusDevice = traced(
 
 /** @kernel drivers/pci/remove.c pci_stop_bus_device */
 const pciStopBusDevice = traced('pci_stop_bus_device', async (pdev: PciDevice): Promise<void> => {
-  if (pdev.subordinate !== null) for (const child of [...pdev.subordinate.devices].reverse()) await pciStopBusDevice(child);
+  if (pdev.subordinate !== null)
+    for (const child of [...pdev.subordinate.devices].reverse()) await pciStopBusDevice(child);
   await pdev.subsystem.core.deviceReleaseDriver(pdev.dev);
   pdev.dev.matchDriver = false;
 });

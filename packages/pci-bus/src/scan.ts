@@ -5,12 +5,12 @@
  */
 import { traced } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
-import { pciDeviceAdd } from './add-device.js';
 import { expressType, readConfig, writeConfig } from './access.js';
+import { pciDeviceAdd } from './add-device.js';
 import { PciDevice, pciLog } from './pci-device.js';
+import { digitsOf } from './pci-resource.js';
 import { PciSegment } from './pci-segment.js';
 import { pciSetupDevice } from './setup-device.js';
-import { digitsOf } from './pci-resource.js';
 
 /** Vendor and device id of a slot, all ones where nothing answers. @kernel drivers/pci/probe.c pci_bus_read_dev_vendor_id */
 const pciBusReadDevVendorId = traced('pci_bus_read_dev_vendor_id', (segment: PciSegment, devfn: number): number =>
@@ -59,7 +59,10 @@ function onlyOneChild(segment: PciSegment): boolean {
 /** Scans a bus and what is below it; returns the highest bus number in use. @kernel drivers/pci/probe.c pci_scan_child_bus */
 export const pciScanChildBus = traced('pci_scan_child_bus', async (segment: PciSegment): Promise<number> => {
   for (let slot = 0; slot < 32; slot++) await pciScanSlot(segment, slot);
-  let max = Math.max(segment.number, segment.subordinateNumber === segment.bridge.busEnd ? 0 : segment.subordinateNumber);
+  let max = Math.max(
+    segment.number,
+    segment.subordinateNumber === segment.bridge.busEnd ? 0 : segment.subordinateNumber,
+  );
   for (const pdev of [...segment.devices]) {
     if (pdev.headerType === regs.PCI_HEADER_TYPE_BRIDGE) max = await pciScanBridge(pdev, max);
   }
@@ -86,7 +89,10 @@ const pciScanBridge = traced('pci_scan_bridge', async (pdev: PciDevice, max: num
   child.subordinateNumber = number;
   child.subordinateNumber = Math.max(await pciScanChildBus(child), number);
   setBusNumbers(pdev, number, child.subordinateNumber);
-  const range = number === child.subordinateNumber ? digitsOf(number, 2) : `${digitsOf(number, 2)}-${digitsOf(child.subordinateNumber, 2)}`;
+  const range =
+    number === child.subordinateNumber
+      ? digitsOf(number, 2)
+      : `${digitsOf(number, 2)}-${digitsOf(child.subordinateNumber, 2)}`;
   pciLog(pdev, 'info', `PCI bridge to [bus ${range}]`);
   return child.subordinateNumber;
 });

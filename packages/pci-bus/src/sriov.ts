@@ -57,7 +57,8 @@ export const pciSriovConfigureSimple = traced(
 /** @kernel drivers/pci/iov.c sriov_enable */
 async function enableSriov(pdev: PciDevice, sriov: PciSriov, numVfs: number): Promise<void> {
   if (sriov.functions.length > 0) throw new KernelError('EBUSY', `${pdev.name} has virtual functions already`);
-  if (numVfs > sriov.totalVfs) throw new KernelError('ERANGE', `${pdev.name}: ${numVfs} of ${sriov.totalVfs} virtual functions`);
+  if (numVfs > sriov.totalVfs)
+    throw new KernelError('ERANGE', `${pdev.name}: ${numVfs} of ${sriov.totalVfs} virtual functions`);
   if (pdev.requesterId + sriov.firstVfOffset + sriov.vfStride * (numVfs - 1) > ((pdev.busNumber << 8) | 0xff)) {
     pciLog(pdev, 'err', `can't enable ${numVfs} VFs (bus ${pdev.busNumber} out of range)`);
     throw new KernelError('ENOMEM', `${pdev.name}: virtual functions do not fit on their bus`);
@@ -128,7 +129,8 @@ async function numvfsStore(pdev: PciDevice, sriov: PciSriov, text: string): Prom
     if (wanted === present) return;
     const drv = pdev.driver?.driver;
     if (drv?.sriovConfigure === undefined) {
-      const why = drv === undefined ? 'no driver bound to device' : 'driver does not support SR-IOV configuration via sysfs';
+      const why =
+        drv === undefined ? 'no driver bound to device' : 'driver does not support SR-IOV configuration via sysfs';
       pciLog(pdev, 'info', `${why}; cannot configure SR-IOV`);
       throw new KernelError('ENOENT', `${pdev.name}: ${why}`);
     }

@@ -139,15 +139,27 @@ export function parseFlag(name: string, text: string): boolean {
 function control(pdev: PciDevice): Attribute[] {
   return [
     { name: 'enable', mode: 0o644, show: () => `${pdev.enableCount}\n`, store: (text) => enableStore(pdev, text) },
-    flag('broken_parity_status', () => pdev.brokenParityStatus, (on) => {
-      pdev.brokenParityStatus = on;
-    }),
-    flag('msi_bus', () => pdev.msiAllowed, (on) => {
-      pdev.msiAllowed = on;
-    }),
-    flag('d3cold_allowed', () => pdev.d3coldAllowed, (on) => {
-      pdev.d3coldAllowed = on;
-    }),
+    flag(
+      'broken_parity_status',
+      () => pdev.brokenParityStatus,
+      (on) => {
+        pdev.brokenParityStatus = on;
+      },
+    ),
+    flag(
+      'msi_bus',
+      () => pdev.msiAllowed,
+      (on) => {
+        pdev.msiAllowed = on;
+      },
+    ),
+    flag(
+      'd3cold_allowed',
+      () => pdev.d3coldAllowed,
+      (on) => {
+        pdev.d3coldAllowed = on;
+      },
+    ),
     readOnly('ari_enabled', () => '0'),
     readOnly('power_state', () => stateName(pdev.currentState)),
     {

@@ -10,7 +10,8 @@ async function enumerated(fn = new TestFunction(), more: readonly FakeSlot[] = [
   const test = createTestBus({ slots: [{ devfn: 32, function: fn }, ...more], kernel: { nrCpus: 2 } });
   await test.probe();
   const read = (name: string): Promise<string> => test.run(async () => test.core.sysfs.read(`${DIR}/${name}`));
-  const write = (name: string, text: string): Promise<void> => test.run(() => test.core.sysfs.write(`${DIR}/${name}`, text));
+  const write = (name: string, text: string): Promise<void> =>
+    test.run(() => test.core.sysfs.write(`${DIR}/${name}`, text));
   const mode = (name: string): Promise<number> => test.run(async () => test.core.sysfs.stat(`${DIR}/${name}`).mode);
   return { test, read, write, mode };
 }
@@ -87,7 +88,10 @@ const VFS = 3;
 /** A physical function whose virtual functions are the next device numbers. */
 function physicalFunction(): TestFunction {
   const fn = new TestFunction({
-    capabilities: [...nvmeLikeCapabilities().filter(({ kind }) => kind === 'msix'), { kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_RC_END }],
+    capabilities: [
+      ...nvmeLikeCapabilities().filter(({ kind }) => kind === 'msix'),
+      { kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_RC_END },
+    ],
   });
   const { config } = fn.endpoint;
   config.set(0x100, 0x00010010, 4);
@@ -116,7 +120,9 @@ describe('virtual functions', () => {
     const driver = new LoggingDriver('nvme', [NVME_CLASS]);
     const { bus, bridge } = found.test;
     const sriovConfigure = bus.pciSriovConfigureSimple;
-    await found.test.run(() => bus.pciRegisterDriver(configurable ? Object.assign(driver, { sriovConfigure }) : driver));
+    await found.test.run(() =>
+      bus.pciRegisterDriver(configurable ? Object.assign(driver, { sriovConfigure }) : driver),
+    );
     for (let number = 1; number <= VFS; number++) bridge.add({ devfn: 32 + number, function: vf() });
     return { ...found, pf, driver };
   }

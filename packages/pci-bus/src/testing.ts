@@ -10,7 +10,12 @@ export {
   mmioRegionContract,
   pciConfigAccessContract,
 } from './testing/contracts.js';
-export { FakeHostBridge, type FakeHostBridgeOptions, type FakeSignal, type FakeSlot } from './testing/fake-host-bridge.js';
+export {
+  FakeHostBridge,
+  type FakeHostBridgeOptions,
+  type FakeSignal,
+  type FakeSlot,
+} from './testing/fake-host-bridge.js';
 export { FakeIrqs, FakeVectorDomain } from './testing/fake-irqs.js';
 export { idOf, LoggingDriver, NVME_CLASS } from './testing/logging-driver.js';
 export { createPciStack, type PciStack } from './testing/pci-stack.js';

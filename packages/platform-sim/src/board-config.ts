@@ -2,8 +2,9 @@
  * Configuration access by bus, device and function; all ones where nothing is.
  * Kernel counterpart: arch/x86/pci/mmconfig_64.c (the hardware below it). Spec: [PCIe] 5.0 §7.2.2.
  */
-import { allOnes, type AccessSize } from '@nvme-stack/pci-function';
+
 import type { PciConfigAccess } from '@nvme-stack/pci-bus/ports';
+import { type AccessSize, allOnes } from '@nvme-stack/pci-function';
 import type { Board } from './board.js';
 import { CONFIG_READ, CONFIG_WRITE } from './trace-events.js';
 

@@ -2,9 +2,10 @@
  * Memory-mapped access: a mapping remembers which function and BAR it leads to until the board changes.
  * Kernel counterpart: include/linux/io.h (readl, writel).
  */
+
+import type { Kernel } from '@nvme-stack/kernel';
 import type { MmioRegion } from '@nvme-stack/pci-bus/ports';
 import type { PciFunction } from '@nvme-stack/pci-function';
-import type { Kernel } from '@nvme-stack/kernel';
 import type { Board } from './board.js';
 import { MMIO_READ, MMIO_WRITE } from './trace-events.js';
 

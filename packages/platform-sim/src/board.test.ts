@@ -1,15 +1,18 @@
-import { PCI_BASE_ADDRESS_0, PCI_COMMAND, PCI_COMMAND_MEMORY, PCI_EXP_TYPE_ENDPOINT } from '@nvme-stack/pci-function';
 import { mmioRegionContract, pciConfigAccessContract, TestFunction } from '@nvme-stack/pci-bus/testing';
+import { PCI_BASE_ADDRESS_0, PCI_COMMAND, PCI_COMMAND_MEMORY, PCI_EXP_TYPE_ENDPOINT } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
 import { createTestBoard } from './testing/test-board.js';
 
-const card = (): TestFunction => new TestFunction({ capabilities: [{ kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_ENDPOINT }] });
+const card = (): TestFunction =>
+  new TestFunction({ capabilities: [{ kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_ENDPOINT }] });
 
 describe('the board', () => {
   it('looks like the q35 Linux was captured on: seven functions, the fourth is the controller', async () => {
     const board = createTestBoard();
     await board.boot();
-    const ids = board.bus.devices.map((pdev) => `${pdev.dev.name} ${pdev.vendor.toString(16)}:${pdev.device.toString(16)}`);
+    const ids = board.bus.devices.map(
+      (pdev) => `${pdev.dev.name} ${pdev.vendor.toString(16)}:${pdev.device.toString(16)}`,
+    );
     expect(ids).toEqual([
       '0000:00:00.0 8086:29c0',
       '0000:00:01.0 1234:1111',
@@ -25,10 +28,15 @@ describe('the board', () => {
   });
 
   it('refuses a place twice, a place that does not exist, and RAM in the devices’ range', () => {
-    const slots = [{ slot: 4, function: card() }, { slot: 4, function: card() }];
+    const slots = [
+      { slot: 4, function: card() },
+      { slot: 4, function: card() },
+    ];
     expect(() => createTestBoard({ slots })).toThrow('slot 4 function 0 is taken');
     expect(() => createTestBoard({ slots: [{ slot: 32, function: card() }] })).toThrow('slot is 32; allowed: 0..31');
-    expect(() => createTestBoard({ slots: [{ slot: 5, behindPort: true, function: card() }] })).toThrow('not a root port');
+    expect(() => createTestBoard({ slots: [{ slot: 5, behindPort: true, function: card() }] })).toThrow(
+      'not a root port',
+    );
   });
 
   it('charges the CPU for every access', async () => {
@@ -74,7 +82,9 @@ describe('the board', () => {
   it('halts on an access beyond a mapping, and on one after iounmap', async () => {
     const beyond = createTestBoard();
     await beyond.boot();
-    await expect(beyond.run(async () => beyond.bar().readl(0x4000))).rejects.toThrow('MMIO access at 0x4000 of 16384 bytes');
+    await expect(beyond.run(async () => beyond.bar().readl(0x4000))).rejects.toThrow(
+      'MMIO access at 0x4000 of 16384 bytes',
+    );
     const late = createTestBoard();
     await late.boot();
     await late.run(async () => late.bus.iounmap(late.pdev(), late.bar()));
@@ -86,14 +96,21 @@ describe('the board', () => {
     await board.boot();
     await board.run(async () => board.bar().writel(0x1c, 42));
     const last = board.kernel.trace.entries.filter((entry) => entry.kind === 'mmio').at(-1);
-    expect([last?.symbol, last?.fields, last?.args]).toEqual(['mmio_write', ['addr', 'data', 'size', 'bdf'], [0x1c, 42, 4, 0x20]]);
+    expect([last?.symbol, last?.fields, last?.args]).toEqual([
+      'mmio_write',
+      ['addr', 'data', 'size', 'bdf'],
+      [0x1c, 42, 4, 0x20],
+    ]);
   });
 });
 
 describe('hot-plug', () => {
   it('reaches a card behind a root port, and loses it at once when it is pulled', async () => {
     const pulled = card();
-    const board = createTestBoard({ rootPorts: [{ slot: 6, physicalSlot: 3 }], slots: [{ slot: 6, behindPort: true, function: pulled }] });
+    const board = createTestBoard({
+      rootPorts: [{ slot: 6, physicalSlot: 3 }],
+      slots: [{ slot: 6, behindPort: true, function: pulled }],
+    });
     await board.boot();
     const bar = board.bar('0000:01:00.0');
     await board.run(async () => {
@@ -172,9 +189,19 @@ describe('time and randomness of a function', () => {
   it('gives each function its own streams, the same for the same seed', () => {
     const draw = (seed: number): number[] => {
       const other = card();
-      const board = createTestBoard({ kernel: { seed }, slots: [{ slot: 4, function: card() }, { slot: 5, function: other }] });
+      const board = createTestBoard({
+        kernel: { seed },
+        slots: [
+          { slot: 4, function: card() },
+          { slot: 5, function: other },
+        ],
+      });
       const first = board.sim.functionAt({ slot: 4 }) as TestFunction;
-      return [first.host?.random('latency') as number, other.host?.random('latency') as number, first.host?.random('faults') as number];
+      return [
+        first.host?.random('latency') as number,
+        other.host?.random('latency') as number,
+        first.host?.random('faults') as number,
+      ];
     };
     expect(draw(1)).toEqual(draw(1));
     expect(new Set(draw(1)).size).toBe(3);

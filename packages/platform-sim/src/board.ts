@@ -7,8 +7,8 @@ import type { Kernel } from '@nvme-stack/kernel';
 import { BoardBus } from './board-bus.js';
 import type { BoardSlot } from './board-slot.js';
 import type { DeviceMemory } from './device-memory.js';
-import { bdfText, type Iommu } from './iommu.js';
 import { IoApic } from './io-apic.js';
+import { bdfText, type Iommu } from './iommu.js';
 import type { RootPort } from './root-port.js';
 import { VectorDomain } from './vector-domain.js';
 

@@ -2,8 +2,9 @@
  * The functions a q35 board has of its own, so that the bus looks as the kernel finds it there.
  * Kernel counterpart: what lspci shows of QEMU's q35. None of them does anything but be enumerated.
  */
-import * as regs from '@nvme-stack/pci-function';
+
 import type { AccessSize, PciBar, PciFunction, PciHost, PciIdentity } from '@nvme-stack/pci-function';
+import * as regs from '@nvme-stack/pci-function';
 
 /** A function with an identity and BARs and nothing behind them. */
 export class PlainFunction implements PciFunction {
@@ -45,7 +46,12 @@ const ICH9 = 0x1f << 3;
 
 /** Host bridge, display, network card, and the ISA, SATA and SMBus functions of the south bridge. */
 export function q35Functions(): ChipsetFunction[] {
-  const intel = (deviceId: number, classCode: number, revisionId: number, more: Partial<PciIdentity> = {}): PciIdentity => ({
+  const intel = (
+    deviceId: number,
+    classCode: number,
+    revisionId: number,
+    more: Partial<PciIdentity> = {},
+  ): PciIdentity => ({
     vendorId: INTEL,
     deviceId,
     classCode,

@@ -69,7 +69,11 @@ export class MemoryPort {
     if (bytes === this.lastBytes) return this.lastWords;
     const aligned = bytes.byteOffset % 4 === 0;
     this.lastBytes = bytes;
-    this.lastWords = new Uint32Array(bytes.buffer, aligned ? bytes.byteOffset : 0, aligned ? Math.floor(bytes.byteLength / 4) : 0);
+    this.lastWords = new Uint32Array(
+      bytes.buffer,
+      aligned ? bytes.byteOffset : 0,
+      aligned ? Math.floor(bytes.byteLength / 4) : 0,
+    );
     return this.lastWords;
   }
 }
@@ -120,7 +124,10 @@ export function ramMemory(kernel: Kernel): DeviceMemory {
 }
 
 /** A copy as large as RAM, above it, and the way to move bytes there and back. */
-export function mirroredMemory(kernel: Kernel): { readonly memory: DeviceMemory; readonly transport: DmaMirrorTransport } {
+export function mirroredMemory(kernel: Kernel): {
+  readonly memory: DeviceMemory;
+  readonly transport: DmaMirrorTransport;
+} {
   const { sizeBytes } = kernel.memory;
   const baseAddr = Math.floor((sizeBytes + PAGE_SIZE - 1) / PAGE_SIZE) * PAGE_SIZE;
   const memory = new DeviceMemory(new Uint8Array(sizeBytes), baseAddr, sizeBytes);

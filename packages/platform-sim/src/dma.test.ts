@@ -14,7 +14,9 @@ import { DMA_FAULT, DMA_MASTER_ABORT, DMA_OK, type PciHost } from '@nvme-stack/p
 import { describe, expect, it } from 'vitest';
 import { createTestBoard, type TestBoard, type TestBoardOptions } from './testing/test-board.js';
 
-async function booted(options: TestBoardOptions = {}): Promise<{ board: TestBoard; host: PciHost; page: number; kernel: Kernel }> {
+async function booted(
+  options: TestBoardOptions = {},
+): Promise<{ board: TestBoard; host: PciHost; page: number; kernel: Kernel }> {
   const board = createTestBoard(options);
   await board.boot();
   const page = board.kernel.memory.allocPages(2, 'test');
@@ -67,8 +69,14 @@ describe('DMA checks', () => {
   });
 
   it.each([
-    ['6.12', 'DMAR: [DMA Write NO_PASID] Request device [00:04.0] fault addr 0x5000 [fault reason 0x05] PTE Write access is not set'],
-    ['4.13', 'DMAR: [DMA Write] Request device [00:04.0] fault addr 5000 [fault reason 05] PTE Write access is not set'],
+    [
+      '6.12',
+      'DMAR: [DMA Write NO_PASID] Request device [00:04.0] fault addr 0x5000 [fault reason 0x05] PTE Write access is not set',
+    ],
+    [
+      '4.13',
+      'DMAR: [DMA Write] Request device [00:04.0] fault addr 5000 [fault reason 05] PTE Write access is not set',
+    ],
   ] as const)('print what Linux %s prints', async (profile, line) => {
     const { board, host } = await booted({ kernel: { profile } });
     await board.run(async () => host.dmaWrite(0x5678, bytesOf(1), 0, 1));

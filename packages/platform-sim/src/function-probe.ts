@@ -2,8 +2,9 @@
  * What the board has to know of a function to decode addresses for it, found as firmware would: by its registers.
  * Spec: [PCI] 3.0 §6.2.5.1, §6.7; [SR-IOV] 1.1 §3.3.
  */
-import * as regs from '@nvme-stack/pci-function';
+
 import type { PciFunction } from '@nvme-stack/pci-function';
+import * as regs from '@nvme-stack/pci-function';
 
 const SIZE_4G = 0x100000000;
 const SRIOV_CTRL = 0x08;

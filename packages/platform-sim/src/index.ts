@@ -3,6 +3,6 @@
  *
  * @packageDocumentation
  */
-export { PlainFunction, type ChipsetFunction, q35Functions } from './chipset.js';
+export { type ChipsetFunction, PlainFunction, q35Functions } from './chipset.js';
 export { createPlatformSim } from './platform-sim.js';
 export * from './ports.js';

@@ -37,7 +37,9 @@ describe('messages', () => {
     });
     await settle();
     expect(seen.map(([nr]) => nr)).toEqual([1]);
-    const functions = board.kernel.trace.entries.filter((entry) => entry.kind === 'function' && entry.context === 'hardirq');
+    const functions = board.kernel.trace.entries.filter(
+      (entry) => entry.kind === 'function' && entry.context === 'hardirq',
+    );
     expect(functions.map((entry) => '  '.repeat(entry.depth) + entry.symbol)).toEqual([
       '__common_interrupt',
       '  handle_edge_irq',
@@ -90,6 +92,25 @@ describe('messages', () => {
     expect(seen.at(-1)).toEqual([0, 3]);
   });
 
+  it('written to the old address after a move still reach their interrupt, until one has come to the new', async () => {
+    const { board, seen, settle, irq } = await withMsix(1);
+    const { bytes } = board.fn.endpoint.config;
+    expect(bytes[0x43] as number & 0x80).toBe(0x80);
+    const address = board.fn.barRead(0, 0x2000, 4);
+    const data = board.fn.barRead(0, 0x2008, 4);
+    await board.run(async () => {
+      board.irqs.irqSetAffinity(irq(0), [2]);
+      board.fn.host?.msi(address, data);
+    });
+    await settle();
+    expect([seen.length, board.sim.spuriousMessages]).toEqual([1, 0]);
+    await board.run(async () => board.fn.endpoint.notify(0));
+    await settle();
+    await board.run(async () => board.fn.host?.msi(address, data));
+    await settle();
+    expect([seen.length, board.sim.spuriousMessages]).toEqual([2, 1]);
+  });
+
   it('that nobody stands behind are counted and logged', async () => {
     const { board } = await withMsix(1);
     await board.run(async () => board.fn.host?.msi(0xfee00000, 0xe0));
@@ -128,8 +149,14 @@ describe('pins', () => {
   async function withPins(behind: boolean): Promise<{ board: TestBoard; fns: TestFunction[]; seen: string[] }> {
     const fns = [new TestFunction({ capabilities: [] }), new TestFunction({ capabilities: [] })];
     const slots = behind
-      ? [{ slot: 4, function: fns[0] as TestFunction }, { slot: 8, behindPort: true, function: fns[1] as TestFunction }]
-      : [{ slot: 4, function: fns[0] as TestFunction }, { slot: 8, function: fns[1] as TestFunction }];
+      ? [
+          { slot: 4, function: fns[0] as TestFunction },
+          { slot: 8, behindPort: true, function: fns[1] as TestFunction },
+        ]
+      : [
+          { slot: 4, function: fns[0] as TestFunction },
+          { slot: 8, function: fns[1] as TestFunction },
+        ];
     const board = createTestBoard({ slots, rootPorts: behind ? [{ slot: 8 }] : [] });
     await board.boot();
     const seen: string[] = [];

@@ -83,8 +83,7 @@ export class IoApic implements IrqChip {
   }
 
   commonInterrupt(line: Line): void {
-    const { ex, costs, trace } = this.kernel;
-    ex.charge(costs.interruptNs);
+    const { trace } = this.kernel;
     if (trace.functions) trace.enter('__common_interrupt');
     this.irqs.genericHandleIrq(line.irq);
     if (trace.functions) trace.exit();

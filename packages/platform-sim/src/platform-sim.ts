@@ -42,7 +42,8 @@ class PlatformSimImpl implements PlatformSim {
     const memory = mirror === null ? ramMemory(kernel) : mirror.memory;
     const iommu = kernel.checks === 'off' ? null : new Iommu(kernel, memory.baseAddr, memory.sizeBytes);
     this.board = new Board(kernel, deps.irqs, memory, iommu);
-    for (const { devfn, function: fn } of deps.chipset === 'none' ? [] : q35Functions()) this.board.root.insert(devfn, fn);
+    for (const { devfn, function: fn } of deps.chipset === 'none' ? [] : q35Functions())
+      this.board.root.insert(devfn, fn);
     for (const description of deps.rootPorts ?? []) this.addRootPort(description);
     for (const slot of deps.slots) this.insert(slot, slot.function);
     const ops =
@@ -104,7 +105,8 @@ class PlatformSimImpl implements PlatformSim {
 
   unplug(address: SlotAddress): void {
     const { bus, devfn } = this.place(address);
-    if (bus.slots[devfn] === null) throw new RangeError(`slot ${address.slot} is empty; allowed: a slot with a function`);
+    if (bus.slots[devfn] === null)
+      throw new RangeError(`slot ${address.slot} is empty; allowed: a slot with a function`);
     bus.remove(devfn);
     bus.port?.setPresence(false);
     this.tell({ bus, devfn, present: false });
@@ -148,7 +150,9 @@ class PlatformSimImpl implements PlatformSim {
 function windowsFor(kernel: Kernel) {
   const { sizeBytes } = kernel.memory;
   if (sizeBytes > LOW_WINDOW_START) {
-    throw new RangeError(`memory of ${sizeBytes} bytes reaches into the devices' range; allowed: at most ${LOW_WINDOW_START}`);
+    throw new RangeError(
+      `memory of ${sizeBytes} bytes reaches into the devices' range; allowed: at most ${LOW_WINDOW_START}`,
+    );
   }
   return [
     { start: LOW_WINDOW_START, end: LOW_WINDOW_END, prefetchable: false },

@@ -2,8 +2,9 @@
  * A root port: a bridge with a hot-plug slot behind it.
  * Kernel counterpart: what drivers/pci/pcie/portdrv.c binds to. Spec: [PCI-BRIDGE] 1.2 §3.2, [PCIe] 5.0 §7.5.3.9.
  */
-import * as regs from '@nvme-stack/pci-function';
+
 import type { AccessSize, PciFunction, PciHost } from '@nvme-stack/pci-function';
+import * as regs from '@nvme-stack/pci-function';
 import type { Board } from './board.js';
 import { BoardBus } from './board-bus.js';
 import type { RootPortDescription } from './ports.js';

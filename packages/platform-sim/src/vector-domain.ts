@@ -109,8 +109,7 @@ export class VectorDomain implements IrqDomain {
 
   /** @kernel arch/x86/kernel/irq.c common_interrupt */
   commonInterrupt(vector: Vector): void {
-    const { ex, costs, trace } = this.kernel;
-    ex.charge(costs.interruptNs);
+    const { trace } = this.kernel;
     if (trace.functions) trace.enter('__common_interrupt');
     if (vector.previous !== null) this.completeMove(vector);
     this.irqs.genericHandleIrq(vector.irq);

@@ -74,7 +74,7 @@ async function run(args: readonly string[], files: Readonly<Record<string, strin
 }
 
 describe('golden', () => {
-  it('does what the captured session did, and exits with 1 and every place when something is missing', async () => {
+  it('does what the captured run did, and exits with 1 and every place when something is missing', async () => {
     const { code, out, error, machine, description } = await run(['--profile', '6.12', '--against', IO, DEVICE]);
     expect([code, error]).toEqual([1, '']);
     expect(machine.asked).toEqual([

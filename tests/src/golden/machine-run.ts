@@ -1,4 +1,4 @@
-/** The run that is compared: the captured session, on our machine. */
+/** The run that is compared: what was done when the captures were made, on our machine. */
 import type { KernelProfile, TraceEntry } from '@nvme-stack/kernel/ports';
 import type { Disk, Machine, MachineDescription } from '@nvme-stack/machine';
 
@@ -19,10 +19,12 @@ export interface GoldenRun {
   readonly whole: readonly TraceEntry[];
 }
 
-/** The 4 KiB that the captured session read; its write began at 0. */
+/** The 4 KiB that was read then; the write began at 0. */
 const READ_OFFSET_BYTES = 0x28 * 512;
 const READ_BYTES = 4096;
 const WRITE_BYTES = 65536;
+/** How the written buffer lay in the captured machine's RAM: QEMU's trace shows the two pieces. */
+const WRITE_PIECES = [4096, 61440];
 
 /** The captured machine. */
 export function capturedMachine(profile: KernelProfile): MachineDescription {
@@ -49,7 +51,7 @@ export async function goldenRun(create: CreateMachine, description: MachineDescr
     await mark();
     const disk = machine.disk('nvme0n1');
     await disk.read(READ_OFFSET_BYTES, READ_BYTES);
-    await disk.write(0, new Uint8Array(WRITE_BYTES).fill(0x5a));
+    await disk.write(0, new Uint8Array(WRITE_BYTES).fill(0x5a), { pieceBytes: WRITE_PIECES });
     await mark();
     await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
     await mark();

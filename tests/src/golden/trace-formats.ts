@@ -6,4 +6,4 @@ export {
   functionGraphText,
   type GraphEvent,
   printFunctionGraph,
-} from '../../../packages/kernel/src/trace/formats/index.js';
+} from '@nvme-stack/kernel';

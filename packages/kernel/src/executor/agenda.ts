@@ -7,8 +7,8 @@
  * of the first class that has one: no choice lets a task pass an interrupt of its own CPU.
  */
 import { CpuRing } from './cpu-ring.js';
-import { CLASS_CPU_FREE, CLASS_DEVICE, CLASS_SOFTIRQ, CLASS_TASK, IDLE, ItemList, READY, TIMED } from './item.js';
 import type { WorkItem } from './item.js';
+import { CLASS_CPU_FREE, CLASS_DEVICE, CLASS_SOFTIRQ, CLASS_TASK, IDLE, ItemList, READY, TIMED } from './item.js';
 import { TaskImpl } from './task.js';
 import { TimedQueue } from './timed-queue.js';
 import { VirtualCpu } from './virtual-cpu.js';

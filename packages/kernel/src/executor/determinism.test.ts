@@ -107,7 +107,10 @@ describe('a run', () => {
 
   it('does not depend on which of two host promises settles first', async () => {
     const seen = new Set<string>();
-    for (const order of [[0, 1], [1, 0]]) {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
       const { kernel, door } = createTestKernel();
       const settle: ((value: string) => void)[] = [];
       const asked = [0, 1].map((n) => new Promise<string>((resolve) => (settle[n] = resolve)));

@@ -88,7 +88,7 @@ export abstract class Execution {
     if (work.state !== IDLE) this.agenda.unlink(work);
     work.posted = false;
     const nowNs = this.agenda.timeNs + this.spentNs;
-    this.agenda.makeTimed(work, timeNs > nowNs ? timeNs : nowNs);
+    this.agenda.makeTimed(work, Math.max(timeNs, nowNs));
   }
 
   disarm(item: Item): boolean {

@@ -35,15 +35,24 @@ describe('executor middleware', () => {
       return [kernel.ex.items, kernel.ex.now()];
     };
     const plain = await run();
-    expect(await run({ executor: (inner) => tracedExecutor(inner, (request) => requests.push(request)) })).toEqual(plain);
-    expect(requests.map(({ what, subject }) => `${what} ${subject}`)).toEqual(['spawn child', 'park main', 'park child']);
+    expect(await run({ executor: (inner) => tracedExecutor(inner, (request) => requests.push(request)) })).toEqual(
+      plain,
+    );
+    expect(requests.map(({ what, subject }) => `${what} ${subject}`)).toEqual([
+      'spawn child',
+      'park main',
+      'park child',
+    ]);
   });
 
   it('makes timers late, never early', async () => {
     const { kernel, door } = createTestKernel({ executor: (inner) => faultyExecutor(inner, () => 77) });
     const seen: number[] = [];
     await door.call('main', async () => {
-      kernel.ex.arm(kernel.ex.item('softirq', 0, () => seen.push(kernel.ex.now()), null), 100);
+      kernel.ex.arm(
+        kernel.ex.item('softirq', 0, () => seen.push(kernel.ex.now()), null),
+        100,
+      );
       await sleepNs(kernel, 1000);
     });
     expect(seen).toEqual([177]);

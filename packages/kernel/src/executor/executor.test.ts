@@ -59,7 +59,10 @@ describe('executor', () => {
       ex.post(ex.item('softirq', 1, () => seen.push('softirq'), null));
       ex.post(ex.item('hardirq', 1, () => seen.push('hardirq'), null));
       ex.post(ex.item('device', -1, () => seen.push('device'), null));
-      ex.arm(ex.item('device', -1, () => complete(done), null), 1000);
+      ex.arm(
+        ex.item('device', -1, () => complete(done), null),
+        1000,
+      );
       await waitForCompletion(done);
     });
     expect(seen).toEqual(['device', 'hardirq', 'softirq', 'task']);
@@ -79,7 +82,10 @@ describe('executor', () => {
         },
         0,
       );
-      ex.arm(ex.item('hardirq', 0, () => seen.push(`irq@${ex.now()}`), null), 300);
+      ex.arm(
+        ex.item('hardirq', 0, () => seen.push(`irq@${ex.now()}`), null),
+        300,
+      );
       ex.udelay(1000);
       seen.push(`after@${ex.now()}`);
       await waitForCompletion(other);
@@ -190,7 +196,9 @@ describe('executor', () => {
     const { kernel, door } = createTestKernel();
     const result = await door.call('main', async () => {
       const before = kernel.ex.now();
-      const value = await kernel.ex.hostWait(new Promise<string>((resolve) => testHostLoop.after(5e6, () => resolve('yes'))));
+      const value = await kernel.ex.hostWait(
+        new Promise<string>((resolve) => testHostLoop.after(5e6, () => resolve('yes'))),
+      );
       return { value, passed: kernel.ex.now() - before };
     });
     expect(result).toEqual({ value: 'yes', passed: 0 });

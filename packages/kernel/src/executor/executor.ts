@@ -195,7 +195,7 @@ export class ExecutorImpl extends Execution implements Executor {
       agenda.advanceTo(freeNs);
       return true;
     }
-    agenda.advanceTo(next <= endNs ? next : endNs);
+    agenda.advanceTo(Math.min(next, endNs));
     return next <= endNs;
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Errno, KernelError } from '../errno.js';
+import { KernelError } from '../errno.js';
 import type { HostLoop } from '../ports.js';
 import { Completion, complete, waitForCompletion } from '../sync/completion.js';
 import { sleepNs } from '../sync/sleep.js';
@@ -11,7 +11,7 @@ const macrotask = (): Promise<void> => new Promise((resolve) => testHostLoop.mac
 describe('front door', () => {
   it('rejects a call with the KernelError it threw, and goes on', async () => {
     const { door } = createTestKernel();
-    const error = new KernelError(Errno.ENODEV, 'no device');
+    const error = new KernelError('ENODEV', 'open');
     await expect(
       door.call('open', async () => {
         throw error;
@@ -98,7 +98,10 @@ describe('front door', () => {
   it('rejects a run that is outstanding when the machine halts', async () => {
     const { kernel, door } = createTestKernel();
     await door.call('arm', async () => {
-      kernel.ex.arm(kernel.ex.item('device', -1, () => kernel.ex.bug('late'), null), 100);
+      kernel.ex.arm(
+        kernel.ex.item('device', -1, () => kernel.ex.bug('late'), null),
+        100,
+      );
     });
     await expect(door.runUntilItems(1000)).rejects.toThrow('BUG: late');
   });
@@ -164,7 +167,10 @@ describe('with a real clock', () => {
     const seen: number[] = [];
     await door.call('main', async () => {
       const start = clock.now();
-      kernel.ex.arm(kernel.ex.item('hardirq', 0, () => seen.push(clock.now() - start), null), start + 50);
+      kernel.ex.arm(
+        kernel.ex.item('hardirq', 0, () => seen.push(clock.now() - start), null),
+        start + 50,
+      );
       kernel.ex.udelay(100);
       seen.push(clock.now() - start);
     });

@@ -193,7 +193,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   }
 
   continueAfterTask(): void {
-    if (!this.strict) RESOLVED.then(this.stepBound);
+    if (!this.strict) void RESOLVED.then(this.stepBound);
   }
 
   sliceEnded(idle: boolean): void {
@@ -222,8 +222,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     if (this.inbox.length > 0) return;
     this.waitsForHost = true;
     if (!timed || !this.ex.realTime) return;
-    const delayNs = next - this.ex.now();
-    this.cancelAlarm = this.host.after(delayNs > 0 ? delayNs : 0, () => this.kick());
+    this.cancelAlarm = this.host.after(Math.max(next - this.ex.now(), 0), () => this.kick());
   }
 
   private reachGoal(reached: boolean): void {

@@ -161,7 +161,11 @@ function taskContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
         const atNs = ex.now() + 100;
         // Armed after the park, the waker comes behind the time-out of the same instant.
         if (wakeFirst) ex.arm(waker, atNs);
-        else ex.arm(ex.item('device', -1, () => ex.arm(waker, atNs), null), atNs - 50);
+        else
+          ex.arm(
+            ex.item('device', -1, () => ex.arm(waker, atNs), null),
+            atNs - 50,
+          );
         const won = await ex.park('either', list, 100);
         ex.awake();
         await pause(ex, 1000);
@@ -202,9 +206,18 @@ function busyContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
     const { ex, door } = make();
     const seen: string[] = [];
     await door.call('main', async () => {
-      ex.arm(ex.item('device', -1, () => seen.push(`device ${ex.now()}`), null), 100);
-      ex.arm(ex.item('hardirq', 1, () => seen.push(`other ${ex.now()}`), null), 200);
-      ex.arm(ex.item('hardirq', 0, () => seen.push(`own ${ex.now()}`), null), 300);
+      ex.arm(
+        ex.item('device', -1, () => seen.push(`device ${ex.now()}`), null),
+        100,
+      );
+      ex.arm(
+        ex.item('hardirq', 1, () => seen.push(`other ${ex.now()}`), null),
+        200,
+      );
+      ex.arm(
+        ex.item('hardirq', 0, () => seen.push(`own ${ex.now()}`), null),
+        300,
+      );
       ex.charge(1000);
       ex.udelay(1000);
       seen.push(`after ${ex.now()} ${ex.context} ${ex.current.name}`);
@@ -262,8 +275,15 @@ function doorContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
   it('steps one item at a time, stops at an item count, and settles', async () => {
     const { ex, door } = make();
     await door.call('main', async () => {
-      for (let n = 1; n <= 4; n++) ex.arm(ex.item('device', -1, () => {}, null), n * 1000);
-      ex.arm(ex.item('device', -1, () => {}, null), 1_000_000);
+      for (let n = 1; n <= 4; n++)
+        ex.arm(
+          ex.item('device', -1, () => {}, null),
+          n * 1000,
+        );
+      ex.arm(
+        ex.item('device', -1, () => {}, null),
+        1_000_000,
+      );
     });
     const start = ex.items;
     expect([await door.step(), ex.items - start]).toEqual([true, 1]);

@@ -204,7 +204,10 @@ export class FakeNvmeTransport {
     this.sent.push(command);
     const verdict = this.intercept(command);
     if (verdict === 'hold') return BLK_STS_OK;
-    const answer = verdict === undefined ? this.controller.execute(command.qid, cmd, data) : { status: 0, result: 0, data: null, ...verdict };
+    const answer =
+      verdict === undefined
+        ? this.controller.execute(command.qid, cmd, data)
+        : { status: 0, result: 0, data: null, ...verdict };
     this.pending.push({ rq, hwQueue: hctx.queueNum, admin, cid: cmd[0] >>> 16, answer });
     kernel.ex.arm(this.irq, kernel.ex.now() + LATENCY_NS);
     return BLK_STS_OK;

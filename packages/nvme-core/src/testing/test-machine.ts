@@ -4,7 +4,7 @@ import type { BlkMq, BlkStatus } from '@nvme-stack/blk-mq/ports';
 import { createDeviceCore } from '@nvme-stack/device-core';
 import type { DeviceCore } from '@nvme-stack/device-core/ports';
 import { type KernelInstance, type KernelOptions, PAGE_SIZE } from '@nvme-stack/kernel';
-import { createTestKernel } from '../../../kernel/src/testing/test-kernel.js';
+import { createTestKernel } from '@nvme-stack/kernel/testing';
 import { createWorkqueues } from '@nvme-stack/workqueue';
 import type { Workqueues } from '@nvme-stack/workqueue/ports';
 import { createNvmeCore } from '../index.js';
@@ -65,7 +65,11 @@ interface Io {
   readonly data: Uint8Array;
 }
 
-async function submit(kernel: KernelInstance['kernel'], blkMq: BlkMq, { disk, opf, sector, data }: Io): Promise<BlkStatus> {
+async function submit(
+  kernel: KernelInstance['kernel'],
+  blkMq: BlkMq,
+  { disk, opf, sector, data }: Io,
+): Promise<BlkStatus> {
   const target = blkMq.lookup(disk);
   if (target === null) throw new Error(`no disk ${disk}`);
   const pages = Math.max(1, Math.floor((data.length + PAGE_SIZE - 1) / PAGE_SIZE));

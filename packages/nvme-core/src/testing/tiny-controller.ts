@@ -29,8 +29,8 @@ import {
   NvmeAdminOpcode,
   NvmeIdCtrl,
   NvmeIdNs,
-  NvmeNvmOpcode,
   NvmeNsList,
+  NvmeNvmOpcode,
   NvmeSmartLog,
 } from '@nvme-stack/nvme-protocol';
 import type { Uint64 } from '../ports.js';
@@ -138,7 +138,7 @@ export class TinyController {
         return give(this.identifyCtrl());
       case NVME_ID_CNS_NS_ACTIVE_LIST: {
         const ids = this.namespaces.map((each) => each.nsid).filter((id) => id > nsid);
-        return give(NvmeNsList.encode({ nsid: ids.sort((a, b) => a - b) }));
+        return give(NvmeNsList.encode({ nsid: ids.sort((a, b) => a - b).slice(0, 1024) }));
       }
       case NVME_ID_CNS_CS_CTRL:
       case NVME_ID_CNS_CS_NS:
@@ -179,7 +179,8 @@ export class TinyController {
   }
 
   private log(lid: number, lengthBytes: number): TinyAnswer {
-    if (lid === NVME_LOG_SMART) return give(NvmeSmartLog.encode({ temperature: [323 & 0xff, 323 >>> 8], availSpare: 100 }));
+    if (lid === NVME_LOG_SMART)
+      return give(NvmeSmartLog.encode({ temperature: [323 & 0xff, 323 >>> 8], availSpare: 100 }));
     if (lid === NVME_LOG_CMD_EFFECTS || lid === 4) return give(new Uint8Array(lengthBytes));
     return refuse(NVME_SC_INVALID_FIELD);
   }
@@ -219,7 +220,13 @@ export class TinyController {
 }
 
 function identifyNs({ blocks, lbaShift }: TinyNamespace): Uint8Array {
-  return NvmeIdNs.encode({ nsze: blocks, ncap: blocks, nuse: blocks, dlfeat: 9, lbaf: [{ ms: 0, ds: lbaShift ?? 9, rp: 0 }] });
+  return NvmeIdNs.encode({
+    nsze: blocks,
+    ncap: blocks,
+    nuse: blocks,
+    dlfeat: 9,
+    lbaf: [{ ms: 0, ds: lbaShift ?? 9, rp: 0 }],
+  });
 }
 
 function descriptors({ uuid }: TinyNamespace): Uint8Array {

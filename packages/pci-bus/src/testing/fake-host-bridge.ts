@@ -4,8 +4,8 @@
  */
 import type { IrqChip, IrqDomain } from '@nvme-stack/irq/ports';
 import { createDmaDirect, type DmaOps, type Kernel } from '@nvme-stack/kernel';
-import * as regs from '@nvme-stack/pci-function';
 import type { PciFunction, PciHost } from '@nvme-stack/pci-function';
+import * as regs from '@nvme-stack/pci-function';
 import type { MmioRegion, PciConfigAccess, PciHostBridge } from '../ports.js';
 
 /** A function and where it stands; `behind` is the devfn of the bridge on bus 0 that leads to it. */
@@ -84,8 +84,7 @@ export class FakeHostBridge implements PciHostBridge {
     ];
     for (const slot of options.slots) this.add(slot);
     this.config = {
-      read: (bus, devfn, offset, size) =>
-        this.find(bus, devfn)?.configRead(offset, size) ?? regs.allOnes(size),
+      read: (bus, devfn, offset, size) => this.find(bus, devfn)?.configRead(offset, size) ?? regs.allOnes(size),
       write: (bus, devfn, offset, value, size) => this.find(bus, devfn)?.configWrite(offset, value, size),
     };
   }
@@ -168,7 +167,8 @@ function decodeBars(fn: PciFunction, address: number): { bar: number; offset: nu
     const mask = (fn.configRead(at, 4) & regs.PCI_BASE_ADDRESS_MEM_MASK) >>> 0;
     fn.configWrite(at, low, 4);
     const size = 0x100000000 - mask;
-    if (mask !== 0 && start !== 0 && address >= start && address < start + size) return { bar, offset: address - start };
+    if (mask !== 0 && start !== 0 && address >= start && address < start + size)
+      return { bar, offset: address - start };
     if (wide) bar++;
   }
   return null;

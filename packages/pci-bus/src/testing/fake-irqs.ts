@@ -8,7 +8,11 @@ import { type Kernel, KernelError, traced } from '@nvme-stack/kernel';
 interface FakeDesc {
   readonly data: IrqData;
   readonly chip: IrqChip;
-  action: { readonly handler: (irq: number, devId: never) => number; readonly devId: unknown; readonly name: string } | null;
+  action: {
+    readonly handler: (irq: number, devId: never) => number;
+    readonly devId: unknown;
+    readonly name: string;
+  } | null;
 }
 
 /** A domain with so many vectors, all of CPU 0. */

@@ -1,12 +1,14 @@
 /** A PCI subsystem on a test kernel with a fake host bridge, for this package's tests. */
 import type { DeviceCore } from '@nvme-stack/device-core/ports';
 import type { KernelInstance, KernelOptions, TraceEntry } from '@nvme-stack/kernel';
-import { createTestKernel } from '../../../kernel/src/testing/test-kernel.js';
+import { createTestKernel } from '@nvme-stack/kernel/testing';
 import type { PciFaultPoint } from '../index.js';
 import type { PciBus } from '../ports.js';
-import { createPciStack } from './pci-stack.js';
 import { FakeHostBridge, type FakeHostBridgeOptions } from './fake-host-bridge.js';
+import { createPciStack } from './pci-stack.js';
+
 export { idOf, LoggingDriver, NVME_CLASS } from './logging-driver.js';
+
 import { FakeIrqs, FakeVectorDomain } from './fake-irqs.js';
 
 /** One machine's PCI subsystem. */

@@ -2,7 +2,7 @@
 import { createIrqs } from '@nvme-stack/irq';
 import type { Irqs } from '@nvme-stack/irq/ports';
 import type { DmaDevice, KernelInstance, KernelOptions } from '@nvme-stack/kernel';
-import { createTestKernel } from '../../../kernel/src/testing/test-kernel.js';
+import { createTestKernel } from '@nvme-stack/kernel/testing';
 import type { MmioRegion, PciBus, PciDev } from '@nvme-stack/pci-bus/ports';
 import { createPciStack, LoggingDriver, NVME_CLASS, type PciStack, TestFunction } from '@nvme-stack/pci-bus/testing';
 import { createPlatformSim } from '../platform-sim.js';
