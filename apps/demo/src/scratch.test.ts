@@ -1,23 +1,15 @@
 import { it } from 'vitest';
 import { createMachine } from '@nvme-stack/machine';
-import { writeFileSync, mkdirSync } from 'node:fs';
 it('x', async () => {
-  const m = await createMachine({ nvme: [{ namespaces: [{ sizeMiB: 64 }] }] });
-  const t0 = m.trace.entries.length;
+  for (const [seed, interleave, cpus] of [[1,false,4],[2,false,4],[1,true,4],[2,true,4],[3,true,4],[1,false,1],[1,false,64],[2,true,1]] as const) {
+  const m = await createMachine({ seed, interleave, cpus, nvme: [{ namespaces: [{ sizeMiB: 64 }] }] });
   await m.modprobe('nvme'); await m.settle();
-  const t1 = m.trace.entries.length;
   const d = m.disk('nvme0n1');
   await d.write(0, new Uint8Array(4096).fill(7));
   await d.read(0, 4096);
-  const t2 = m.trace.entries.length;
-  const q = m.queues('nvme0');
-  const out: string[] = [];
-  const pi = m.procfs.read('/proc/interrupts');
   await m.rmmod('nvme'); await m.rmmod('nvme_core');
-  const fmt = (es: readonly any[]) => es.map((e) => `${e.seq} ${e.startNs} +${e.durationNs} cpu${e.cpu} ${e.task}/${e.pid} ${e.context} ${'  '.repeat(e.depth)}${e.kind} ${e.symbol} ${e.fields.map((f: string, i: number) => f + '=' + e.args[i]).join(' ')} ${e.text}`).join('\n');
-  const dir = process.env.OUT as string; mkdirSync(dir, { recursive: true });
-  writeFileSync(dir + '/probe.txt', fmt(m.trace.entries.slice(t0, t1)));
-  writeFileSync(dir + '/io.txt', fmt(m.trace.entries.slice(t1, t2)));
-  writeFileSync(dir + '/rm.txt', fmt(m.trace.entries.slice(t2)));
-  writeFileSync(dir + '/rest.txt', [m.dmesg().join('\n'), JSON.stringify(q, null, 1), pi, JSON.stringify(m.leaks()), JSON.stringify(m.procfs.list()), m.trace.hash()].join('\n---\n'));
+  const f = (s: string) => m.trace.entries.find((e) => e.symbol === s);
+  const drv = m.uevents.filter((u) => JSON.stringify(u).includes('drivers/nvme'));
+  console.log(seed, interleave, cpus, m.trace.hash(), m.nowNs, f('nvme_probe')?.startNs, f('nvme_probe')?.cpu, m.leaks().length, JSON.stringify(drv.slice(0, 2)), m.trace.entries.length);
+  }
 });

@@ -29,19 +29,17 @@ export class Stats implements DiskStats {
   readonly merges = new Float64Array(4);
   readonly sectors = new Float64Array(4);
   readonly ticksNs = new Float64Array(4);
-  /** In flight: reads, writes. */
-  readonly inFlight = new Float64Array(2);
-  /** Time with something in flight: until `busySinceNs`, and when the present spell began. */
-  readonly busy = new Float64Array(2);
+  /** In flight: reads, writes; and both. */
+  readonly inFlight = new Int32Array(2);
+  inFlightTotal = 0;
+  /** Time with something in flight before the present spell, and when that began. */
+  busyNs = -0;
+  busySinceNs = -0;
 }
-
-const BUSY_NS = 0;
-const BUSY_SINCE = 1;
 
 /** Time with something in flight, until now. @kernel include/linux/part_stat.h io_ticks */
 export function busyNs(stats: Stats, nowNs: number): number {
-  const since = stats.inFlight[0] + stats.inFlight[1] > 0 ? nowNs - stats.busy[BUSY_SINCE] : 0;
-  return stats.busy[BUSY_NS] + since;
+  return stats.busyNs + (stats.inFlightTotal > 0 ? nowNs - stats.busySinceNs : 0);
 }
 
 /** @kernel include/linux/blk_types.h op_stat_group */
@@ -52,15 +50,13 @@ export function statGroup(opf: number): number {
 }
 
 function enter(stats: Stats, write: number, nowNs: number): void {
-  const { inFlight } = stats;
-  if (inFlight[0] + inFlight[1] === 0) stats.busy[BUSY_SINCE] = nowNs;
-  inFlight[write]++;
+  if (stats.inFlightTotal++ === 0) stats.busySinceNs = nowNs;
+  stats.inFlight[write]++;
 }
 
 function leave(stats: Stats, write: number, nowNs: number): void {
-  const { inFlight } = stats;
-  inFlight[write]--;
-  if (inFlight[0] + inFlight[1] === 0) stats.busy[BUSY_NS] += nowNs - stats.busy[BUSY_SINCE];
+  stats.inFlight[write]--;
+  if (--stats.inFlightTotal === 0) stats.busyNs += nowNs - stats.busySinceNs;
 }
 
 /** @kernel block/blk-mq.c blk_account_io_start */

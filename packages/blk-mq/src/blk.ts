@@ -36,6 +36,8 @@ export class Blk implements HasKernel {
   readonly workqueues: Workqueues;
   readonly irqs: Irqs;
   readonly era: BlkEra;
+  /** Submissions bring a plug: needed only where somebody sees it. */
+  readonly ownPlug: boolean;
   readonly forceGpt: boolean;
   readonly blockClass: DeviceClass;
   /** /sys/block. */
@@ -69,6 +71,7 @@ export class Blk implements HasKernel {
     this.workqueues = deps.workqueues;
     this.irqs = deps.irqs;
     this.era = BLK_ERAS[kernel.profile];
+    this.ownPlug = this.era.submitOwnsPlug && (kernel.trace.functions || kernel.trace.events);
     this.forceGpt = deps.forceGpt ?? false;
     this.blockClass = { name: 'block' };
     this.delayedFput = deps.workqueues.initWork('delayed_fput', this as Blk, delayedFput);

@@ -3,18 +3,14 @@
  * Kernel counterpart: block/blk-stat.c.
  */
 
-/** Count, sum, least and most nanoseconds of reads (0), writes (1) and others (2). @kernel block/blk-stat.h blk_rq_stat */
+/** Number and nanoseconds of reads (0), writes (1) and others (2). @kernel block/blk-stat.h blk_rq_stat */
 export class LatencyStat {
   readonly count = new Float64Array(3);
   readonly sumNs = new Float64Array(3);
-  readonly minNs = new Float64Array(3).fill(Number.POSITIVE_INFINITY);
-  readonly maxNs = new Float64Array(3);
 
   /** @kernel block/blk-stat.c blk_rq_stat_add */
   add(kind: number, ns: number): void {
     this.count[kind]++;
     this.sumNs[kind] += ns;
-    if (ns < this.minNs[kind]) this.minNs[kind] = ns;
-    if (ns > this.maxNs[kind]) this.maxNs[kind] = ns;
   }
 }

@@ -9,7 +9,7 @@ import { Completion, complete, cpuRelax, traced, waitForCompletion } from '@nvme
 import { accountIoStart } from './account.js';
 import { bioEndWith, bioIoError, type BioImpl, bioWouldblockError } from './bio.js';
 import type { Blk } from './blk.js';
-import { insertRequest, runHwQueue, tryIssueDirectly } from './dispatch.js';
+import { insertRequest, issueDirectList, runHwQueue, tryIssueDirectly } from './dispatch.js';
 import { checkEod, checkOp, checkRo } from './bio-checks.js';
 import { insertFlush } from './flush.js';
 import { enterFrozen, queueExit } from './freeze.js';
@@ -113,7 +113,7 @@ function submitPart(blk: Blk, q: Queue, bio: BioImpl): BioImpl | null {
   if (trace.functions) trace.enter('__submit_bio');
   let plug = blk.ex.current.plug as Plug | null;
   let rest: BioImpl | null;
-  if (plug !== null || !blk.era.submitOwnsPlug || blk.plugDepth === MAX_NESTED) {
+  if (plug !== null || !blk.ownPlug || blk.plugDepth === MAX_NESTED) {
     rest = blkMqSubmitBio(blk, q, bio, plug);
   } else {
     plug = blk.plugs[blk.plugDepth++];
@@ -224,11 +224,12 @@ export function rqCtxInit(blk: Blk, q: Queue, opf: number, tag: number, hctx: Hw
   const { tags } = hctx;
   const rq = tags.staticRqs[tag];
   if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`tag ${tag} of ${tags.name} handed out while its request is in use`);
-  tags.rqs[tag] = rq;
-  rq.q = q;
-  rq.mqHctx = hctx;
-  rq.mqCtx = ctx;
-  rq.cpu = ctx.cpu;
+  if (rq.mqCtx !== ctx || rq.mqHctx !== hctx) {
+    rq.q = q;
+    rq.mqHctx = hctx;
+    rq.mqCtx = ctx;
+    rq.cpu = ctx.cpu;
+  }
   rq.cmdFlags = opf;
   rq.rqFlags = q.ioStat ? RQF_IO_STAT : 0;
   if (q.elevator !== null && usesScheduler(opf)) rq.rqFlags |= RQF_USE_SCHED;
@@ -258,12 +259,29 @@ function queueRequest(blk: Blk, q: Queue, bio: BioImpl, rq: RequestImpl, plug: P
     addRqToPlug(blk, plug, rq);
     return;
   }
-  if (q.elevator !== null || rq.mqHctx.restart) {
+  if (blk.era.submitOwnsPlug) {
+    issueAlone(blk, q, rq);
+  } else if (q.elevator !== null || rq.mqHctx.restart) {
     insertRequest(blk, rq, false);
     runHwQueue(rq.mqHctx, true);
   } else {
     tryIssueDirectly(blk, rq);
   }
+}
+
+/** What a plug of its own would do for one request, without the plug: taken when nobody traces. */
+function issueAlone(blk: Blk, q: Queue, rq: RequestImpl): void {
+  const { ops } = q.tagSet;
+  let left: RequestImpl | null = rq;
+  if ((rq.rqFlags & RQF_USE_SCHED) !== 0) {
+    insertRequest(blk, rq, false);
+    runHwQueue(rq.mqHctx, false);
+    return;
+  }
+  if (ops.queueRqs !== undefined && q.quiesceDepth === 0) left = ops.queueRqs(rq) as RequestImpl | null;
+  if (left === null || issueDirectList(blk, left) === null) return;
+  insertRequest(blk, rq, false);
+  runHwQueue(rq.mqHctx, false);
 }
 
 /** @kernel block/blk-mq.c blk_mq_bio_to_request */

@@ -31,7 +31,7 @@ export class JournalRecorder {
 }
 
 /** Calls a method of the journal on a machine, as it was called. */
-function repeat(machine: Machine, { method, args }: JournalCall): Promise<unknown> {
+async function repeat(machine: Machine, { method, args }: JournalCall): Promise<unknown> {
   const [first, second, third, fourth] = args as [never, never, never, never];
   switch (method) {
     case 'disk.read':

@@ -108,7 +108,9 @@ class NvmeCoreView implements NvmeCore {
   readonly nvmeCompleteAsyncEvent: NvmeCore['nvmeCompleteAsyncEvent'] = (ctrl, status, result) =>
     nvmeCompleteAsyncEvent(own(ctrl), status, result);
   readonly nvmeCancelRequest: NvmeCore['nvmeCancelRequest'] = (rq) => nvmeCancelRequest(rq);
-  readonly traceNvmeSq: NvmeCore['traceNvmeSq'] = (rq, sqHead, sqTail) => traceNvmeSq(rq, nvmeReq(rq), sqHead, sqTail);
+  readonly traceNvmeSq: NvmeCore['traceNvmeSq'] = (rq, sqHead, sqTail) => {
+    if (this.kernel.trace.events) traceNvmeSq(rq, nvmeReq(rq), sqHead, sqTail);
+  };
 
   readonly nvmeQuiesceIoQueues: NvmeCore['nvmeQuiesceIoQueues'] = (ctrl) => queues.nvmeQuiesceIoQueues(own(ctrl));
   readonly nvmeUnquiesceIoQueues: NvmeCore['nvmeUnquiesceIoQueues'] = (ctrl) => queues.nvmeUnquiesceIoQueues(own(ctrl));

@@ -10,6 +10,7 @@ import { runSession, SESSION_MACHINE } from './session.js';
 const SEEDS = 200;
 /** Seeds of one test, so that a failure and the time-out name few. */
 const CHUNK = 25;
+const TIMEOUT_MS = 60_000;
 const GOLDEN = ['ftrace-insmod', 'ftrace-io', 'mmio-cmd'].map((kind) => {
   const name = `${kind}-6.12.111.txt`;
   return readCapture(name, readFileSync(new URL(`../../golden/${name}`, import.meta.url), 'utf8'));
@@ -28,7 +29,7 @@ describe('with the seed choosing', () => {
       expect({ seed, ...result }).toMatchObject({ seed, wrongBytes: 0, leaks: [] });
       hashes.add(result.hash);
     }
-  });
+  }, TIMEOUT_MS);
 
   it('seeds give different runs', () => {
     expect(hashes.size).toBe(SEEDS);
@@ -42,5 +43,5 @@ describe('with the seed choosing', () => {
         expect(comparison.findings, `seed ${seed}\n${report(capture, comparison)}`).toEqual([]);
       }
     }
-  }, 60_000);
+  }, TIMEOUT_MS);
 });

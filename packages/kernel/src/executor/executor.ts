@@ -79,10 +79,7 @@ export class ExecutorImpl extends Execution implements Executor {
 
   /** Lets time go on to the next event; false when there is none the front door allows. */
   private advance(): boolean {
-    if (this.holds.outstanding) {
-      if (this.holds.release()) return true;
-      if (this.clock === null) return false;
-    }
+    if (this.holds.outstanding) return this.holds.release();
     const next = this.agenda.nextTimeNs();
     if (next === Number.POSITIVE_INFINITY) return false;
     if (!(this.pump as Pump).mayAdvance(next)) return false;
@@ -91,7 +88,7 @@ export class ExecutorImpl extends Execution implements Executor {
     return true;
   }
 
-  /** The host is still to answer; virtual time stands still meanwhile, real time does not. */
+  /** The host is still to answer: nothing makes virtual time go on meanwhile; real time does so by itself. */
   holdsOutstanding(): boolean {
     return this.holds.outstanding;
   }

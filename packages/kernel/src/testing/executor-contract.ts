@@ -176,6 +176,23 @@ function taskContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
     }
   });
 
+  it('does not let the time-out of a park that was woken end the next one', async () => {
+    const { ex, door } = make();
+    const value = await door.call('main', async () => {
+      const list = ex.waitList();
+      const startNs = ex.now();
+      const waker = ex.item('softirq', 1, () => void ex.wakeAll(list, 5), null);
+      ex.arm(waker, startNs + 100);
+      await ex.park('with a time-out', list, 1000);
+      ex.awake();
+      ex.arm(waker, startNs + 5000);
+      const woken = await ex.park('without one', list);
+      ex.awake();
+      return [woken, ex.now() - startNs];
+    });
+    expect(value).toEqual([5, 5000]);
+  });
+
   it('returns from a park with time-out 0, later but in the same instant', async () => {
     const { ex, door } = make();
     const passed = await door.call('main', async () => {
@@ -186,18 +203,20 @@ function taskContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
     expect(passed).toBe(2);
   });
 
-  it('moves a task to the CPU it was given, also while it waits for another', async () => {
+  it('moves a task to the CPU it was given, also while it waits for another, and lets it wait its turn there', async () => {
     const { ex, door } = make();
-    const seen: number[] = [];
+    const seen: string[] = [];
+    const note = (): void => void seen.push(`cpu ${ex.cpu} at ${ex.now()}`);
     await door.call('main', async () => {
-      const task = ex.spawn('mover', async () => void seen.push(ex.cpu), 0);
+      ex.post(ex.item('hardirq', 1, () => ex.charge(5000), null));
+      const task = ex.spawn('mover', async () => note(), 0);
       task.cpu = 1;
       await pause(ex, 10_000);
       ex.current.cpu = 1;
       await pause(ex, 10);
-      seen.push(ex.cpu);
+      note();
     });
-    expect(seen).toEqual([1, 1]);
+    expect(seen).toEqual(['cpu 1 at 5000', 'cpu 1 at 10010']);
   });
 }
 
@@ -335,6 +354,7 @@ function doorContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
       } catch {
         // A catch cannot hide it.
       }
+      expect(() => ex.assertAwake('anything')).toThrow();
       await pause(ex, 10);
       wentOn = true;
     });

@@ -173,4 +173,15 @@ describe('trace', () => {
     });
     expect(trace.entries.map(({ symbol, depth }) => `${symbol} ${depth}`)).toEqual(['forgets 0', 'nvme_sq 0']);
   });
+
+  it('does not let an interrupt close the entry another left open', async () => {
+    const { kernel, door } = createTestKernel();
+    const { ex, trace } = kernel;
+    const call = door.call('main', async () => {
+      ex.post(ex.item('softirq', 1, () => trace.enter('forgets'), null));
+      ex.post(ex.item('softirq', 1, () => trace.exit(), null));
+      await sleepNs(kernel, 10_000);
+    });
+    await expect(call).rejects.toThrow('BUG: trace: exit without enter');
+  });
 });

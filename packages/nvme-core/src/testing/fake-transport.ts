@@ -249,7 +249,7 @@ export class FakeNvmeTransport {
           at += length;
         }
       }
-      if (kernel.trace.events) core.traceNvmeSq(rq, 0, 0);
+      core.traceNvmeSq(rq, 0, 0);
       if (!core.nvmeTryCompleteReq(rq, answer.status, answer.result, 0)) core.nvmeCompleteRq(rq);
     }
   }
