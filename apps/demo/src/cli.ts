@@ -1,8 +1,18 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+/** The demo's process: standard streams, colour and the exit code. */
+import { main } from './main.js';
 
-const program = new Command('demo')
-  .description('The NVMe storage path from insmod to I/O.')
-  .option('--profile <kernel>', 'kernel profile', '6.12');
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever read along has seen enough: `demo | head`.
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
 
-program.parse();
+const noColor = (process.env['NO_COLOR'] ?? '') !== '';
+process.exitCode = await main(process.argv.slice(2), {
+  out: (text) => void process.stdout.write(text),
+  error: (text) => void process.stderr.write(text),
+  colour: process.stdout.isTTY === true && !noColor && process.env['TERM'] !== 'dumb',
+});

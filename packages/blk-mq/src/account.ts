@@ -84,7 +84,7 @@ function partitionOf(disk: Disk, sector: number): PartitionImpl | null {
 export function accountIoCompletion(blk: Blk, rq: RequestImpl, bytes: number): void {
   if ((rq.rqFlags & RQF_STATED) === 0) return;
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_account_io_completion');
     trace.exit();
   }

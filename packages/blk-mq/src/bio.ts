@@ -71,7 +71,7 @@ export class BioPool {
 /** Ends a bio: its user hears of it exactly once. Any context. @kernel block/bio.c bio_endio */
 export function bioEndio(blk: Blk, bio: BioImpl): void {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('bio_endio');
     trace.enter('bio_uninit');
     trace.exit();
@@ -85,7 +85,7 @@ export function bioEndio(blk: Blk, bio: BioImpl): void {
   } else {
     endPart(blk, bio, parent);
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** A part has ended; the first error is the whole bio's. @kernel block/bio.c bio_chain_endio */

@@ -32,6 +32,9 @@ export class Blk implements HasKernel {
   readonly kernel: Kernel;
   readonly ex: Executor;
   readonly trace: Trace;
+  /** Whether function entries and events are kept, as 1 or 0: the guards of the hot path. */
+  readonly functions: number;
+  readonly events: number;
   readonly deviceCore: DeviceCore;
   readonly workqueues: Workqueues;
   readonly irqs: Irqs;
@@ -67,11 +70,13 @@ export class Blk implements HasKernel {
     this.kernel = kernel;
     this.ex = kernel.ex;
     this.trace = kernel.trace;
+    this.functions = kernel.trace.functions ? 1 : 0;
+    this.events = kernel.trace.events ? 1 : 0;
     this.deviceCore = deps.deviceCore;
     this.workqueues = deps.workqueues;
     this.irqs = deps.irqs;
     this.era = BLK_ERAS[kernel.profile];
-    this.ownPlug = this.era.submitOwnsPlug && (kernel.trace.functions || kernel.trace.events);
+    this.ownPlug = this.era.submitOwnsPlug && this.functions + this.events > 0;
     this.forceGpt = deps.forceGpt ?? false;
     this.blockClass = { name: 'block' };
     this.delayedFput = deps.workqueues.initWork('delayed_fput', this as Blk, delayedFput);

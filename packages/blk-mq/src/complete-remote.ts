@@ -40,9 +40,9 @@ function blkDoneSoftirq(done: BlkDone): void {
 /** Any context. @kernel block/blk-mq.c blk_mq_complete_request_remote */
 export function completeRequestRemote(blk: Blk, rq: RequestImpl): boolean {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_complete_request_remote');
+  if (blk.functions) trace.enter('blk_mq_complete_request_remote');
   const remote = sendAway(blk, rq);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return remote;
 }
 

@@ -25,7 +25,7 @@ const RESOURCE_DELAY_NS = 3_000_000;
 /** Queues a request for a later run. Any context. @kernel block/blk-mq.c blk_mq_insert_request */
 export function insertRequest(blk: Blk, rq: RequestImpl, atHead: boolean): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_insert_request');
+  if (blk.functions) trace.enter('blk_mq_insert_request');
   const { q, mqHctx } = rq;
   if (isPassthrough(rq)) {
     bypassInsert(rq, atHead);
@@ -33,10 +33,10 @@ export function insertRequest(blk: Blk, rq: RequestImpl, atHead: boolean): void 
     // Flush requests go first: data that waits for them holds tags.
     bypassInsert(rq, true);
   } else {
-    if (trace.events) traceInsert(blk, rq);
+    if (blk.events) traceInsert(blk, rq);
     (q.elevator ?? q.none).insert(mqHctx, rq, atHead);
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 function traceInsert(blk: Blk, rq: RequestImpl): void {
@@ -64,18 +64,18 @@ export function runHwQueue(hctx: HwCtx, async: boolean): void {
   if (queue.quiesceDepth > 0 || !hasPending(hctx)) return;
   const { blk } = queue;
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_mq_run_hw_queue');
     trace.enter('__blk_mq_delay_run_hw_queue');
   }
   if (async || !hctx.cpus.includes(blk.ex.cpu)) {
     delayRunHwQueue(hctx, 0);
   } else {
-    if (trace.functions) trace.enter('__blk_mq_run_hw_queue');
+    if (blk.functions) trace.enter('__blk_mq_run_hw_queue');
     schedDispatchRequests(blk, hctx);
-    if (trace.functions) trace.exit();
+    if (blk.functions) trace.exit();
   }
-  if (trace.functions) {
+  if (blk.functions) {
     trace.exit();
     trace.exit();
   }
@@ -104,7 +104,7 @@ function schedDispatchRequests(blk: Blk, hctx: HwCtx): void {
   const { queue } = hctx;
   if (queue.quiesceDepth > 0) return;
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_mq_sched_dispatch_requests');
     trace.enter('__blk_mq_sched_dispatch_requests');
   }
@@ -116,7 +116,7 @@ function schedDispatchRequests(blk: Blk, hctx: HwCtx): void {
     goesOn = dispatchRqList(blk, hctx, list);
   }
   if (goesOn) dispatchScheduled(blk, hctx);
-  if (trace.functions) {
+  if (blk.functions) {
     trace.exit();
     trace.exit();
   }
@@ -141,7 +141,7 @@ function dispatchScheduled(blk: Blk, hctx: HwCtx): void {
 /** Gives a list to the driver; false when it could not take all. @kernel block/blk-mq.c blk_mq_dispatch_rq_list */
 function dispatchRqList(blk: Blk, hctx: HwCtx, list: RequestList): boolean {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_dispatch_rq_list');
+  if (blk.functions) trace.enter('blk_mq_dispatch_rq_list');
   const { ops } = hctx.queue.tagSet;
   const { bd } = hctx;
   let queued = 0;
@@ -166,7 +166,7 @@ function dispatchRqList(blk: Blk, hctx: HwCtx, list: RequestList): boolean {
   const busy = list.count > 0;
   if ((busy || needCommit) && queued > 0) ops.commitRqs?.(hctx);
   if (busy) putBack(hctx, list, status);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return !busy;
 }
 
@@ -191,7 +191,7 @@ export function schedRestart(hctx: HwCtx): void {
 /** @kernel block/blk-mq.c blk_mq_try_issue_directly */
 export function tryIssueDirectly(blk: Blk, rq: RequestImpl): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_try_issue_directly');
+  if (blk.functions) trace.enter('blk_mq_try_issue_directly');
   if (rq.q.quiesceDepth > 0) {
     insertRequest(blk, rq, false);
   } else {
@@ -204,18 +204,18 @@ export function tryIssueDirectly(blk: Blk, rq: RequestImpl): void {
       endRequest(blk, rq, status);
     }
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** @kernel block/blk-mq.c __blk_mq_issue_directly */
 function issueDirectly(blk: Blk, rq: RequestImpl, last: boolean): BlkStatus {
   const { trace } = blk;
-  if (trace.functions) trace.enter('__blk_mq_try_issue_directly');
+  if (blk.functions) trace.enter('__blk_mq_try_issue_directly');
   const { bd } = rq.mqHctx;
   bd.rq = rq;
   bd.last = last;
   const status = rq.q.tagSet.ops.queueRq(rq.mqHctx, bd);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return status;
 }
 

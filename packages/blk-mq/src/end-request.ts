@@ -28,7 +28,7 @@ import { BLOCK_RQ_COMPLETE, devNumber, rwbs } from './trace-events.js';
 /** Ends the first `bytes` of a request; true when something is left. Any context. @kernel block/blk-mq.c blk_update_request */
 export function updateRequest(blk: Blk, rq: RequestImpl, status: BlkStatus, bytes: number): boolean {
   const { trace } = blk;
-  if (trace.events) traceComplete(blk, rq, status, bytes);
+  if (blk.events) traceComplete(blk, rq, status, bytes);
   // Within a flush sequence bios end with its last step.
   if (rq.bio === null || (rq.rqFlags & RQF_FLUSH_SEQ) !== 0) return false;
   if (status !== BLK_STS_OK && !isPassthrough(rq)) {
@@ -74,11 +74,11 @@ function traceComplete(blk: Blk, rq: RequestImpl, status: BlkStatus, bytes: numb
 /** Any context. @kernel block/blk-mq.c blk_mq_end_request */
 export function endRequest(blk: Blk, rq: RequestImpl, status: BlkStatus): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_end_request');
+  if (blk.functions) trace.enter('blk_mq_end_request');
   checkInUse(blk, rq, 'blk_mq_end_request');
   if (updateRequest(blk, rq, status, rq.dataLengthBytes)) blk.ex.bug('blk_mq_end_request left a part of its request');
   finishEnd(blk, rq, status);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** Ends a request whose bios have ended. @kernel block/blk-mq.c __blk_mq_end_request */
@@ -102,7 +102,7 @@ function checkInUse(blk: Blk, rq: RequestImpl, what: string): void {
 /** @kernel block/blk-mq.c __blk_mq_end_request_acct */
 function endAccounting(blk: Blk, rq: RequestImpl, nowNs: number): void {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_stat_add');
     trace.exit();
   }
@@ -113,7 +113,7 @@ function endAccounting(blk: Blk, rq: RequestImpl, nowNs: number): void {
 /** @kernel block/blk-mq.c blk_mq_finish_request */
 function finishRequest(blk: Blk, rq: RequestImpl): void {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_mq_finish_request');
     trace.exit();
   }
@@ -125,7 +125,7 @@ function finishRequest(blk: Blk, rq: RequestImpl): void {
 /** Gives the request's tag back. Any context. @kernel block/blk-mq.c blk_mq_free_request */
 export function freeRequest(blk: Blk, rq: RequestImpl): void {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_mq_free_request');
     trace.enter('blk_mq_put_tag');
   }
@@ -136,9 +136,9 @@ export function freeRequest(blk: Blk, rq: RequestImpl): void {
   rq.endIo = null;
   rq.endIoData = null;
   clearTag(tags, rq.tag, rq.cpu);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   afterTags(blk, mqHctx);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   queueExit(q);
 }
 
@@ -152,7 +152,7 @@ function afterTags(blk: Blk, hctx: HwCtx): void {
 /** Ends a batch; tags go back together. Any context. @kernel block/blk-mq.c blk_mq_end_request_batch */
 export function endRequestBatch(blk: Blk, iob: IoCompBatch): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_end_request_batch');
+  if (blk.functions) trace.enter('blk_mq_end_request_batch');
   const first = iob.first as RequestImpl | null;
   iob.first = iob.last = null;
   const nowNs = blk.ex.now();
@@ -164,13 +164,13 @@ export function endRequestBatch(blk: Blk, iob: IoCompBatch): void {
     rq.state = MQ_RQ_IDLE;
   }
   if (first !== null) putTags(blk, first);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** Ends the bios of a request that did well. @kernel block/blk-mq.c blk_complete_request */
 function completeRequest(blk: Blk, rq: RequestImpl): void {
   const { trace } = blk;
-  if (trace.events) traceComplete(blk, rq, BLK_STS_OK, rq.dataLengthBytes);
+  if (blk.events) traceComplete(blk, rq, BLK_STS_OK, rq.dataLengthBytes);
   let bio = rq.bio;
   if (bio === null) return;
   accountIoCompletion(blk, rq, rq.dataLengthBytes);
@@ -190,7 +190,7 @@ function putTags(blk: Blk, first: RequestImpl): void {
     const hctx: HwCtx = rq.mqHctx;
     const { queue } = hctx;
     let count = 0;
-    if (trace.functions) trace.enter('blk_mq_put_tags');
+    if (blk.functions) trace.enter('blk_mq_put_tags');
     while (rq !== null && rq.mqHctx === hctx) {
       const next: RequestImpl | null = rq.next;
       rq.next = null;
@@ -198,7 +198,7 @@ function putTags(blk: Blk, first: RequestImpl): void {
       count++;
       rq = next;
     }
-    if (trace.functions) trace.exit();
+    if (blk.functions) trace.exit();
     afterTags(blk, hctx);
     queue.usage -= count - 1;
     queueExit(queue);

@@ -9,7 +9,7 @@ import type { RequestImpl } from './request.js';
 /** Fills `sg` and returns its entries; more than it holds is a BUG. Any context. @kernel block/blk-merge.c __blk_rq_map_sg */
 export function rqMapSg(blk: Blk, rq: RequestImpl, sg: ScatterList): number {
   const { trace } = blk;
-  if (trace.functions) trace.enter('__blk_rq_map_sg');
+  if (blk.functions) trace.enter('__blk_rq_map_sg');
   const { physAddr, lengthBytes, capacity } = sg;
   const max = rq.q.limits.maxSegmentSizeBytes;
   let n = 0;
@@ -43,6 +43,6 @@ export function rqMapSg(blk: Blk, rq: RequestImpl, sg: ScatterList): number {
     }
   }
   sg.nents = n;
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return n;
 }

@@ -40,14 +40,14 @@ function rqMergeable(rq: RequestImpl): boolean {
 /** Tries the requests of the plug, the last one first. @kernel block/blk-merge.c blk_attempt_plug_merge */
 export function attemptPlugMerge(blk: Blk, q: Queue, plug: Plug | null, bio: BioImpl): boolean {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_attempt_plug_merge');
+  if (blk.functions) trace.enter('blk_attempt_plug_merge');
   let merged = false;
   if (plug !== null && plug.count > 0) {
     const last = plug.tail as RequestImpl;
     if (last.q === q) merged = attemptBioMerge(blk, last, bio);
     else if (plug.multipleQueues) merged = mergeOlder(blk, q, plug, bio);
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return merged;
 }
 
@@ -61,7 +61,7 @@ function mergeOlder(blk: Blk, q: Queue, plug: Plug, bio: BioImpl): boolean {
 /** Asks the scheduler for a request the bio fits to. @kernel block/blk-mq-sched.c blk_mq_sched_bio_merge */
 export function schedBioMerge(blk: Blk, q: Queue, bio: BioImpl): boolean {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_sched_bio_merge');
+  if (blk.functions) trace.enter('blk_mq_sched_bio_merge');
   const scheduler = q.elevator ?? q.none;
   let merged = false;
   if (scheduler.findMerge !== undefined && (q.elevator !== null || q.none.total > 0)) {
@@ -69,7 +69,7 @@ export function schedBioMerge(blk: Blk, q: Queue, bio: BioImpl): boolean {
     const rq = scheduler.findMerge(q.ctxs[cpu < 0 ? 0 : cpu].hctxs[0], bio) as RequestImpl | null;
     if (rq !== null) merged = attemptBioMerge(blk, rq, bio);
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return merged;
 }
 
@@ -99,7 +99,7 @@ function fits(rq: RequestImpl, bio: BioImpl): boolean {
 function backMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (!fits(rq, bio) || gapBetween(rq, rq.biotail as BioImpl, bio)) return false;
   const { trace } = blk;
-  if (trace.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
+  if (blk.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
   append(rq, bio);
   accountMerge(rq, bio);
   return true;
@@ -109,7 +109,7 @@ function backMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
 function frontMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (!fits(rq, bio) || gapBetween(rq, bio, rq.bio as BioImpl)) return false;
   const { trace } = blk;
-  if (trace.events) traceMerge(blk, BLOCK_BIO_FRONTMERGE, bio);
+  if (blk.events) traceMerge(blk, BLOCK_BIO_FRONTMERGE, bio);
   bio.next = rq.bio;
   rq.bio = bio;
   rq.sector = bio.sector;
@@ -126,7 +126,7 @@ function discardMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (rq.dataLengthBytes + bio.sizeBytes > Math.min(limits.maxDiscardSectors, rq.q.userMaxDiscardSectors) * SECTOR_SIZE)
     return false;
   const { trace } = blk;
-  if (trace.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
+  if (blk.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
   append(rq, bio);
   accountMerge(rq, bio);
   return true;

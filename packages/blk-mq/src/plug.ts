@@ -58,9 +58,9 @@ export function blkFinishPlug(blk: Blk, plug: Plug): void {
 /** @kernel block/blk-core.c __blk_flush_plug */
 export function blkFlushPlug(blk: Blk, plug: Plug, fromSchedule: boolean): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('__blk_flush_plug');
+  if (blk.functions) trace.enter('__blk_flush_plug');
   if (plug.count > 0) flushPlugList(blk, plug, fromSchedule);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** The plug of the running task, before it sleeps. @kernel kernel/sched/core.c sched_submit_work */
@@ -72,14 +72,14 @@ export function flushBeforeSleep(blk: Blk): void {
 /** @kernel block/blk-mq.c blk_add_rq_to_plug */
 export function addRqToPlug(blk: Blk, plug: Plug, rq: RequestImpl): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_add_rq_to_plug');
+  if (blk.functions) trace.enter('blk_add_rq_to_plug');
   let last = plug.tail;
   if (last === null) {
-    if (trace.events) trace.event(BLOCK_PLUG, 0, 0, 0, 0);
+    if (blk.events) trace.event(BLOCK_PLUG, 0, 0, 0, 0);
   } else if (isFull(plug, last)) {
     flushPlugList(blk, plug, false);
     last = null;
-    if (trace.events) trace.event(BLOCK_PLUG, 0, 0, 0, 0);
+    if (blk.events) trace.event(BLOCK_PLUG, 0, 0, 0, 0);
   }
   if (last !== null && last.q !== rq.q) plug.multipleQueues = true;
   if ((rq.rqFlags & RQF_USE_SCHED) !== 0) plug.hasElevator = true;
@@ -88,7 +88,7 @@ export function addRqToPlug(blk: Blk, plug: Plug, rq: RequestImpl): void {
   else last.next = rq;
   plug.tail = rq;
   plug.count++;
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 function isFull(plug: Plug, last: RequestImpl): boolean {
@@ -99,14 +99,14 @@ function isFull(plug: Plug, last: RequestImpl): boolean {
 /** @kernel block/blk-mq.c blk_mq_flush_plug_list */
 export function flushPlugList(blk: Blk, plug: Plug, fromSchedule: boolean): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_flush_plug_list');
+  if (blk.functions) trace.enter('blk_mq_flush_plug_list');
   let list = plug.head;
   const { count, multipleQueues, hasElevator } = plug;
   plug.head = plug.tail = null;
   plug.count = 0;
   plug.multipleQueues = plug.hasElevator = false;
   if (list !== null && !multipleQueues && !hasElevator && !fromSchedule) {
-    if (trace.events) trace.event(BLOCK_UNPLUG, count, 1, 0, 0);
+    if (blk.events) trace.event(BLOCK_UNPLUG, count, 1, 0, 0);
     const { q } = list;
     const { ops } = q.tagSet;
     if (blk.era.plugUsesQueueRqs && ops.queueRqs !== undefined && q.quiesceDepth === 0)
@@ -114,7 +114,7 @@ export function flushPlugList(blk: Blk, plug: Plug, fromSchedule: boolean): void
     if (list !== null) list = issueDirectList(blk, list);
   }
   if (list !== null) dispatchPlugList(blk, list, fromSchedule);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** Inserts requests queue by queue and runs each. @kernel block/blk-mq.c blk_mq_dispatch_plug_list */
@@ -130,7 +130,7 @@ function dispatchPlugList(blk: Blk, list: RequestImpl, fromSchedule: boolean): v
     const hctx = (rest.head as RequestImpl).mqHctx;
     const others = new RequestList();
     let depth = 0;
-    if (trace.events) trace.event(BLOCK_UNPLUG, rest.count, fromSchedule ? 0 : 1, 0, 0);
+    if (blk.events) trace.event(BLOCK_UNPLUG, rest.count, fromSchedule ? 0 : 1, 0, 0);
     for (let rq = rest.shift(); rq !== null; rq = rest.shift()) {
       if (rq.mqHctx === hctx) {
         insertRequest(blk, rq, false);

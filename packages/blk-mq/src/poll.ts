@@ -14,19 +14,19 @@ export function bioPoll(blk: Blk, bio: BioImpl): number {
   const disk = bio.disk as Disk | null;
   if (disk === null || bio.cookie < 0) return 0;
   const { trace } = blk;
-  if (trace.functions) trace.enter('bio_poll');
+  if (blk.functions) trace.enter('bio_poll');
   const found = blkMqPoll(blk, disk.queue, bio.cookie);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return found;
 }
 
 /** @kernel block/blk-mq.c blk_mq_poll */
 function blkMqPoll(blk: Blk, q: Queue, cookie: number): number {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_poll');
+  if (blk.functions) trace.enter('blk_mq_poll');
   const hctx = q.hctxs[cookie];
   const found = hctx === undefined ? 0 : hctxPoll(blk, q, hctx);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return found;
 }
 
@@ -35,11 +35,11 @@ function hctxPoll(blk: Blk, q: Queue, hctx: HwCtx): number {
   const { poll } = q.tagSet.ops;
   if (poll === undefined) return 0;
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_hctx_poll');
+  if (blk.functions) trace.enter('blk_hctx_poll');
   hctx.pollBatch ??= new CompBatch();
   const batch = hctx.pollBatch;
   const found = poll.call(q.tagSet.ops, hctx, batch);
   if (batch.first !== null) batch.complete?.(batch);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return found;
 }

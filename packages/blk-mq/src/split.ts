@@ -53,7 +53,7 @@ export function splitLength(blk: Blk, q: Queue, bio: BioImpl): number {
 /** @kernel block/blk-merge.c bio_split_rw */
 function splitRw(blk: Blk, q: Queue, bio: BioImpl): number {
   const { trace } = blk;
-  if (!trace.functions) return splitRwAt(blk, q, bio);
+  if (!blk.functions) return splitRwAt(blk, q, bio);
   trace.enter('bio_split_rw');
   trace.enter('bio_split_rw_at');
   const bytes = splitRwAt(blk, q, bio);
@@ -106,7 +106,7 @@ function splitAt(lim: QueueLimits, bio: BioImpl, bytes: number, segs: number): n
 /** Bytes of a piece that fit into the segments left. @kernel block/blk-merge.c bvec_split_segs */
 function splitSegs(blk: Blk, lim: QueueLimits, addr: number, length: number, segs: number): number {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('bvec_split_segs');
     trace.exit();
   }
@@ -187,7 +187,7 @@ export function splitBio(blk: Blk, bio: BioImpl, bytes: number): BioImpl {
     blk.bioPool.give(bio);
   }
   const { trace } = blk;
-  if (trace.events) trace.event(BLOCK_SPLIT, devNumber(whole.disk), front.sector, rest.sector, 0, rwbs(whole.opf));
+  if (blk.events) trace.event(BLOCK_SPLIT, devNumber(whole.disk), front.sector, rest.sector, 0, rwbs(whole.opf));
   blk.splitRest = rest;
   return front;
 }

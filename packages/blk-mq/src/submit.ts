@@ -51,7 +51,7 @@ const FLUSH_FLAGS = REQ_PREFLUSH | REQ_FUA;
 export function submitBio(blk: Blk, bio: BioImpl): void {
   const { trace } = blk;
   blk.ex.assertAwake('submit_bio');
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('submit_bio');
     trace.enter('submit_bio_noacct');
   }
@@ -62,7 +62,7 @@ export function submitBio(blk: Blk, bio: BioImpl): void {
   if (bio.inFlight) blk.ex.bug(`bio at sector ${bio.sector} submitted again before it ended`);
   bio.inFlight = true;
   if (checkBio(blk, bio)) submitNocheck(blk, bio);
-  if (trace.functions) {
+  if (blk.functions) {
     trace.exit();
     trace.exit();
   }
@@ -95,10 +95,10 @@ function checkBio(blk: Blk, bio: BioImpl): boolean {
 /** @kernel block/blk-core.c submit_bio_noacct_nocheck */
 function submitNocheck(blk: Blk, bio: BioImpl): void {
   const { trace } = blk;
-  if (trace.functions) trace.enter('submit_bio_noacct_nocheck');
-  if (trace.events) traceBio(blk, BLOCK_BIO_QUEUE, bio);
+  if (blk.functions) trace.enter('submit_bio_noacct_nocheck');
+  if (blk.events) traceBio(blk, BLOCK_BIO_QUEUE, bio);
   resubmitBio(blk, (bio.disk as Disk).queue, bio);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
 }
 
 /** Submits a bio and what splitting leaves of it, part by part. @kernel block/blk-core.c __submit_bio_noacct_mq */
@@ -110,7 +110,7 @@ export function resubmitBio(blk: Blk, q: Queue, bio: BioImpl): void {
 /** Returns the part that is left. @kernel block/blk-core.c __submit_bio */
 function submitPart(blk: Blk, q: Queue, bio: BioImpl): BioImpl | null {
   const { trace } = blk;
-  if (trace.functions) trace.enter('__submit_bio');
+  if (blk.functions) trace.enter('__submit_bio');
   let plug = blk.ex.current.plug as Plug | null;
   let rest: BioImpl | null;
   if (plug !== null || !blk.ownPlug || blk.plugDepth === MAX_NESTED) {
@@ -121,14 +121,14 @@ function submitPart(blk: Blk, q: Queue, bio: BioImpl): BioImpl | null {
     if (plug.count > 0) blkFlushPlug(blk, plug, false);
     blk.plugDepth--;
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return rest;
 }
 
 /** @kernel block/blk-mq.c blk_mq_submit_bio */
 function blkMqSubmitBio(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): BioImpl | null {
   const { trace } = blk;
-  if (trace.functions) trace.enter('blk_mq_submit_bio');
+  if (blk.functions) trace.enter('blk_mq_submit_bio');
   let rest: BioImpl | null = null;
   if (q.freezeDepth !== 0) {
     enterFrozen(q, bio);
@@ -146,7 +146,7 @@ function blkMqSubmitBio(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): Bi
       mergeOrQueue(blk, q, front, plug);
     }
   }
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return rest;
 }
 
@@ -178,7 +178,7 @@ function mergeOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): void
 /** @kernel block/blk-mq.c blk_mq_attempt_bio_merge */
 function attemptMerge(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): boolean {
   const { trace } = blk;
-  if (!trace.functions) {
+  if (!blk.functions) {
     if (plug !== null && plug.count > 0 && attemptPlugMerge(blk, q, plug, bio)) return true;
     return (q.elevator !== null || q.none.total > 0) && schedBioMerge(blk, q, bio);
   }
@@ -199,7 +199,7 @@ function allocRequest(blk: Blk, q: Queue, bio: BioImpl, hctx: HwCtx, ctx: SwCtx)
   const { trace } = blk;
   const { tags } = hctx;
   let tag: number;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('__blk_mq_alloc_requests');
     trace.enter('blk_mq_get_tag');
     trace.enter('__blk_mq_get_tag');
@@ -210,14 +210,14 @@ function allocRequest(blk: Blk, q: Queue, bio: BioImpl, hctx: HwCtx, ctx: SwCtx)
     tag = bitmapGet(tags.bitmap, ctx.cpu);
   }
   const rq = tag < 0 ? null : rqCtxInit(blk, q, bio.opf, tag + tags.nrReserved, hctx, ctx);
-  if (trace.functions) trace.exit();
+  if (blk.functions) trace.exit();
   return rq;
 }
 
 /** @kernel block/blk-mq.c blk_mq_rq_ctx_init */
 export function rqCtxInit(blk: Blk, q: Queue, opf: number, tag: number, hctx: HwCtx, ctx: SwCtx): RequestImpl {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_mq_rq_ctx_init');
     trace.exit();
   }
@@ -250,7 +250,7 @@ function usesScheduler(opf: number): boolean {
 /** @kernel block/blk-mq.c blk_mq_submit_bio (from trace_block_getrq on) */
 function queueRequest(blk: Blk, q: Queue, bio: BioImpl, rq: RequestImpl, plug: Plug | null): void {
   const { trace } = blk;
-  if (trace.events) traceBio(blk, BLOCK_GETRQ, bio);
+  if (blk.events) traceBio(blk, BLOCK_GETRQ, bio);
   bioToRequest(rq, bio);
   if ((bio.opf & REQ_POLLED) !== 0) bio.cookie = rq.mqHctx.queueNum;
   accountIoStart(rq);

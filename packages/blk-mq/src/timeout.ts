@@ -29,12 +29,12 @@ function timerExpired(q: Queue): void {
 /** Any context. @kernel block/blk-mq.c blk_mq_start_request */
 export function startRequest(blk: Blk, rq: RequestImpl): void {
   const { trace } = blk;
-  if (trace.functions) {
+  if (blk.functions) {
     trace.enter('blk_mq_start_request');
     trace.enter('blk_add_timer');
   }
   if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`blk_mq_start_request: request of tag ${rq.tag} was started already`);
-  if (trace.events) {
+  if (blk.events) {
     const dev = devNumber(rq.q.disk);
     const bytes = rq.dataLengthBytes;
     trace.event(BLOCK_RQ_ISSUE, dev, rq.sector, bytes / SECTOR_SIZE, bytes, rwbs(rq.cmdFlags));
@@ -43,7 +43,7 @@ export function startRequest(blk: Blk, rq: RequestImpl): void {
   rq.ioStartTimeNs = blk.ex.now();
   rq.state = MQ_RQ_IN_FLIGHT;
   addTimer(blk, rq, rq.ioStartTimeNs);
-  if (trace.functions) {
+  if (blk.functions) {
     trace.exit();
     trace.exit();
   }

@@ -40,18 +40,12 @@ export interface Task {
   atomic: number;
   /** Above zero: interrupts of its CPU wait, also inside `udelay`. @kernel include/linux/irqflags.h local_irq_disable */
   irqsOff: number;
-  /** Locks it holds, outermost first; kept by the lock checker, else empty. @kernel include/linux/sched.h task_struct.held_locks */
-  readonly heldLocks: HeldLock[];
+  /** Names of the locks it holds, outermost first; kept by the lock checker, else empty. @kernel include/linux/sched.h task_struct.held_locks */
+  readonly heldLocks: string[];
   /** What a parked task waits for, in words. */
   readonly waitsFor: string;
   /** Per-task pointer of the block layer. @kernel include/linux/sched.h task_struct.plug */
   plug: unknown;
-}
-
-/** A lock that is held, and the context it was taken in. @kernel include/linux/lockdep.h held_lock */
-export interface HeldLock {
-  readonly name: string;
-  readonly context: Context;
 }
 
 /** Tasks parked on one event, first in, first out. Opaque to all but the executor. */
@@ -393,7 +387,7 @@ export interface RandomStreams {
 
 /** Remembers in which order locks are taken, by name; an order that could deadlock is a BUG. @kernel kernel/locking/lockdep.c */
 export interface LockChecker {
-  /** Before waiting for a lock: checks it against every lock held in this context. */
+  /** Before waiting for a lock: checks it against every lock held here. */
   wants(name: string): void;
   /** The lock is held. */
   holds(name: string): void;

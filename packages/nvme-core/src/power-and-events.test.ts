@@ -2,8 +2,8 @@ import { sleepNs } from '@nvme-stack/kernel';
 import { NVME_PS_FLAGS_NON_OP_STATE, NVME_REG_CSTS, NvmeFwSlotInfoLog } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
 import { NVME_IOCTL_ADMIN_CMD } from './ports.js';
-import type { FakeNvmeTransport, TinyControllerOptions } from './testing.js';
 import { createTestMachine, type TestMachine } from './testing/test-machine.js';
+import type { FakeNvmeTransport, TinyControllerOptions } from './testing.js';
 
 async function probed(
   identify: TinyControllerOptions['identify'],
@@ -22,7 +22,7 @@ async function probed(
 
 /** Entries of the transition table: idle milliseconds and target, by state. */
 function transitions(transport: FakeNvmeTransport): (readonly [ms: number, state: number])[] {
-  const words = new Uint32Array((transport.controller.features.get(0x0c)?.data as Uint8Array).slice().buffer);
+  const words = new Uint32Array((transport.controller.features.get(0x0c)?.data ?? new Uint8Array(256)).slice().buffer);
   return [0, 1, 2, 3, 4].map((state) => [words[2 * state] >>> 8, (words[2 * state] >>> 3) & 31] as const);
 }
 

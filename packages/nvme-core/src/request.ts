@@ -68,7 +68,7 @@ export function nvmeClearNvmeRequest(rq: Request, nr: NvmeRequestData): void {
 
 /** The command id: tag, and how often it was used. Any context. @kernel drivers/nvme/host/nvme.h nvme_cid */
 export function nvmeCid(rq: Request, nr: NvmeRequestData): number {
-  return ((0 & GENCTR_MASK) << GENCTR_SHIFT) | rq.tag;
+  return ((nr.genctr & GENCTR_MASK) << GENCTR_SHIFT) | rq.tag;
 }
 
 /** Makes a driver-private request carry `cmd`. @kernel drivers/nvme/host/core.c nvme_init_request */

@@ -277,7 +277,7 @@ export class ExecutorImpl extends Execution implements Executor {
     if (this.resumedTask !== task)
       return `task ${name} ended while it was ${task.state} (${task.waitsFor}): a forgotten await`;
     if (task.heldLocks.length > 0)
-      return `task ${name} ended holding ${task.heldLocks.map((held) => held.name).join(', ')} (a forgotten unlock)`;
+      return `task ${name} ended holding ${task.heldLocks.join(', ')} (a forgotten unlock)`;
     return task.atomic > 0 ? `task ${name} ended in atomic context (a forgotten unlock)` : null;
   }
 

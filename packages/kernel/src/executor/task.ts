@@ -2,7 +2,7 @@
  * Tasks and the lists they park on.
  * Kernel counterpart: include/linux/sched.h, include/linux/wait.h.
  */
-import type { HeldLock, Task, TraceEntry, WaitList } from '../ports.js';
+import type { Task, TraceEntry, WaitList } from '../ports.js';
 import type { WorkItem } from './item.js';
 
 /** The open function entries of one task, or of one interrupt. */
@@ -47,7 +47,7 @@ export class TaskImpl implements Task {
   state: Task['state'] = 'ready';
   atomic = 0;
   irqsOff = 0;
-  readonly heldLocks: HeldLock[] = [];
+  readonly heldLocks: string[] = [];
   waitsFor = '';
   plug: unknown = null;
   readonly frames = new Frames();

@@ -1,10 +1,10 @@
 /**
  * The order in which locks are taken. A lock taken while another is held makes an edge from the held one's name to its
- * own; an edge that closes a circle could deadlock, and is a BUG before it ever does. Kept per context, because an
- * interrupt takes its locks whatever the code it interrupted holds.
+ * own; an edge that closes a circle could deadlock, and is a BUG before it ever does. An interrupt that nests in code
+ * that holds a lock makes edges from that lock too, because that code waits for it.
  * Kernel counterpart: kernel/locking/lockdep.c.
  */
-import type { Executor, HeldLock, LockChecker } from '../ports.js';
+import type { Executor, LockChecker } from '../ports.js';
 
 /** Frames of this file and of the lock function, at the top of every recorded stack. */
 const OWN_STACK_LINES = 4;
@@ -27,24 +27,19 @@ class LockOrder implements LockChecker {
   }
 
   wants(name: string): void {
-    const { current, context } = this.ex;
-    for (const held of current.heldLocks) {
-      if (held.context === context && held.name !== name) this.addEdge(held.name, name);
+    for (const held of this.ex.current.heldLocks) {
+      if (held !== name) this.addEdge(held, name);
     }
   }
 
   holds(name: string): void {
-    const { current, context } = this.ex;
-    current.heldLocks.push({ name, context });
+    this.ex.current.heldLocks.push(name);
   }
 
   released(name: string): void {
-    const locks: HeldLock[] = this.ex.current.heldLocks;
-    for (let i = locks.length - 1; i >= 0; i--) {
-      if ((locks[i] as HeldLock).name !== name) continue;
-      locks.splice(i, 1);
-      return;
-    }
+    const { heldLocks } = this.ex.current;
+    const last = heldLocks.lastIndexOf(name);
+    if (last >= 0) heldLocks.splice(last, 1);
   }
 
   private addEdge(from: string, to: string): void {

@@ -3,6 +3,7 @@
  * Commands are answered in hard interrupt context a little later; every command is kept for inspection.
  */
 import {
+  BLK_EH_DONE,
   BLK_STS_OK,
   type BlkMq,
   type BlkMqHwCtx,
@@ -189,6 +190,10 @@ export class FakeNvmeTransport {
       },
       queueRq: (hctx, bd) => this.queueRq(hctx, bd, admin),
       complete: (rq) => core.nvmeCompleteRq(rq),
+      timeout: (rq) => {
+        core.nvmeCancelRequest(rq, this.ctrl);
+        return BLK_EH_DONE;
+      },
     };
   }
 

@@ -1,0 +1,78 @@
+/** The calls of a trace as trees, cut to a size that can be read. */
+import type { TraceEntry } from './run.js';
+
+/** A function entry and what it called. */
+export interface Call {
+  readonly entry: TraceEntry;
+  readonly children: Call[];
+}
+
+/** Call trees of the entries that ran in tasks; interrupts are left out. */
+export function taskCalls(entries: readonly TraceEntry[]): Call[] {
+  const roots: Call[] = [];
+  const stacks = new Map<number, Call[]>();
+  for (const entry of entries) {
+    if (entry.kind !== 'function' || entry.context !== 'task' || entry.pid === 0) continue;
+    const stack = stacks.get(entry.pid) ?? [];
+    stacks.set(entry.pid, stack);
+    while (stack.length > 0 && (stack.at(-1) as Call).entry.depth >= entry.depth) stack.pop();
+    const call: Call = { entry, children: [] };
+    (stack.at(-1)?.children ?? roots).push(call);
+    stack.push(call);
+  }
+  return roots;
+}
+
+/** The first call of a symbol in or below the calls. */
+export function findCall(calls: readonly Call[], symbol: string): Call | undefined {
+  for (const call of calls) {
+    const found = call.entry.symbol === symbol ? call : findCall(call.children, symbol);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The root whose tree has a symbol. */
+export function rootOf(calls: readonly Call[], symbol: string): Call | undefined {
+  return calls.find((root) => findCall([root], symbol) !== undefined);
+}
+
+/** How many calls a tree has below its root. */
+function countBelow({ children }: Call): number {
+  return children.reduce((sum, child) => sum + 1 + countBelow(child), 0);
+}
+
+/** Equal for trees of the same calls. */
+function shape({ entry, children }: Call): string {
+  return `${entry.symbol}(${children.map(shape).join()})`;
+}
+
+/** One line of a cut tree. */
+export interface CallLine {
+  readonly entry: TraceEntry;
+  readonly depth: number;
+  /** How many calls in a row are this line: the same function calling the same functions. */
+  readonly times: number;
+  /** Calls below it that are not shown. */
+  readonly hidden: number;
+}
+
+/** Lines of a tree; `open` decides how far below each call to go: false closes it. */
+export function callLines(root: Call, open: (symbol: string, depth: number) => boolean): CallLine[] {
+  const lines: CallLine[] = [];
+  const visit = (calls: readonly Call[], depth: number): void => {
+    for (let i = 0; i < calls.length; i++) {
+      const call = calls[i] as Call;
+      let times = 1;
+      while (i + 1 < calls.length && shape(calls[i + 1] as Call) === shape(call)) {
+        times++;
+        i++;
+      }
+      const isOpen = open(call.entry.symbol, depth);
+      lines.push({ entry: call.entry, depth, times, hidden: isOpen ? 0 : countBelow(call) });
+      if (isOpen) visit(call.children, depth + 1);
+    }
+  };
+  visit([root], 0);
+  return lines;
+}

@@ -1,0 +1,118 @@
+/** Parts that are quite different from the machine's own run the same session. */
+import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
+import { ioSchedulerContract } from '@nvme-stack/blk-mq/testing';
+import { createTestKernel } from '@nvme-stack/kernel/testing';
+import { createMachine, type Machine, type MachineParts } from '@nvme-stack/machine';
+import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { workqueuesContract } from '@nvme-stack/workqueue/testing';
+import { describe, expect, it } from 'vitest';
+import { pattern, runSession, SESSION_MACHINE } from '../determinism/session.js';
+import { reverseSchedulerType } from './reverse-scheduler.js';
+import { ScrambledStore } from './scrambled-store.js';
+import { createTaskWorkqueues } from './task-workqueues.js';
+
+const withParts = (parts: MachineParts): Promise<Machine> => createMachine(SESSION_MACHINE, { parts });
+const CLEAN = { wrongBytes: 0, leaks: [] };
+
+describe('another medium', () => {
+  it('keeps what the machine wrote, in its own way', async () => {
+    const stores: ScrambledStore[] = [];
+    const machine = await withParts({
+      blockStore: ({ sizeBytes, readOnly }) => {
+        const store = new ScrambledStore(sizeBytes, readOnly);
+        stores.push(store);
+        return store;
+      },
+    });
+    expect(await runSession(machine)).toMatchObject(CLEAN);
+    const [store] = stores as [ScrambledStore];
+    expect([store.writes, store.reads > 0]).toEqual([7, true]);
+    expect(store.blockCount).toBe((20 + 6 * 6) * 2);
+    const written = pattern(8192, 1, 1)[0] as number;
+    expect(store.rawByte(8192)).toBe(written ^ 0xa5);
+  });
+});
+
+describe('workqueues with a task for every work', () => {
+  workqueuesContract({ describe, it, expect }, () => {
+    const { kernel, door } = createTestKernel();
+    return { kernel, door, workqueues: createTaskWorkqueues({ kernel }) };
+  });
+
+  it('carry a machine from insmod to rmmod', async () => {
+    const machine = await withParts({ workqueue: createTaskWorkqueues });
+    const tasks = new Set<string>();
+    machine.trace.subscribe(({ task }) => tasks.add(task));
+    expect(await runSession(machine)).toMatchObject(CLEAN);
+    expect(tasks).toContain('work nvme_reset_work');
+    expect([...tasks].filter((name) => name.startsWith('kworker'))).toEqual([]);
+  });
+});
+
+describe('a platform whose devices see a copy of memory', () => {
+  it('runs the session: every barrier is in its place', async () => {
+    const machine = await withParts({ platform: (deps) => createPlatformSim({ ...deps, weakMemory: true }) });
+    expect(await runSession(machine)).toMatchObject(CLEAN);
+    expect(machine.subsystems.platform.dmaFaultCount).toBe(0);
+  });
+});
+
+describe('another I/O scheduler', () => {
+  it.each(ioSchedulerContract)('$name', async ({ run }) => {
+    const { kernel, door } = createTestKernel();
+    const hctxs = [0, 1].map((queueNum) => ({ kernel, queueNum }) as never);
+    await door.call('test', async () =>
+      run({
+        scheduler: reverseSchedulerType([]).create(null as never),
+        hctxs,
+        request: (hctx, cmdFlags, sector, sectors) =>
+          ({ mqHctx: hctx, cmdFlags, sector, dataLengthBytes: sectors * 512, next: null }) as never,
+        advance: async () => {},
+      }),
+    );
+  });
+
+  it('decides the order of what is queued', async () => {
+    const machine = await createMachine(SESSION_MACHINE);
+    const sectors: number[] = [];
+    await machine.modprobe('nvme');
+    machine.subsystems.blkMq.registerScheduler(reverseSchedulerType(sectors));
+    await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'reverse');
+    expect(machine.sysfs.read('/sys/block/nvme0n1/queue/scheduler')).toContain('[reverse]');
+    await readUnderOnePlug(machine, [0, 400, 160, 800, 24]);
+    expect(sectors).toEqual([800, 400, 160, 24, 0]);
+    const disk = machine.disk('nvme0n1');
+    await disk.write(0, pattern(0, 64 * 1024, 3));
+    expect(await disk.read(0, 64 * 1024)).toEqual(pattern(0, 64 * 1024, 3));
+    await machine.rmmod('nvme');
+    await machine.rmmod('nvme_core');
+    expect(machine.leaks()).toEqual([]);
+  });
+});
+
+/** Reads one block at each sector, all submitted together. */
+function readUnderOnePlug(machine: Machine, sectors: readonly number[]): Promise<void> {
+  const buffer = machine.allocBuffer(sectors.length * 4096);
+  return machine.task('reader', async ({ blkMq }) => {
+    const { disk } = blkMq.lookup('nvme0n1') as NonNullable<ReturnType<typeof blkMq.lookup>>;
+    const last = blkMq.allocBio(1);
+    const plug = blkMq.blkStartPlug();
+    const bios = sectors.map((sector, i) => {
+      const bio = i === 0 ? last : blkMq.allocBio(1);
+      bio.disk = disk;
+      bio.opf = REQ_OP_READ;
+      bio.sector = sector;
+      bio.vecAddr[0] = buffer.pages[i] as number;
+      bio.vecLengthBytes[0] = 4096;
+      bio.vcnt = 1;
+      bio.sizeBytes = 4096;
+      return bio;
+    });
+    for (const bio of bios.slice(1)) blkMq.submitBio(bio);
+    blkMq.submitBio(last);
+    blkMq.blkFinishPlug(plug);
+  }).then(async () => {
+    await machine.settle();
+    buffer.free();
+  });
+}
