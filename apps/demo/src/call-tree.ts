@@ -47,9 +47,13 @@ function shape({ entry, children }: Call): string {
   return `${entry.symbol}(${children.map(shape).join()})`;
 }
 
+/** Lines below one call before the rest of them is only counted. */
+const MOST_CHILDREN = 20;
+
 /** One line of a cut tree. */
 export interface CallLine {
-  readonly entry: TraceEntry;
+  /** Null: a line that stands for the calls left out here. */
+  readonly entry: TraceEntry | null;
   readonly depth: number;
   /** How many calls in a row are this line: the same function calling the same functions. */
   readonly times: number;
@@ -61,8 +65,14 @@ export interface CallLine {
 export function callLines(root: Call, open: (symbol: string, depth: number) => boolean): CallLine[] {
   const lines: CallLine[] = [];
   const visit = (calls: readonly Call[], depth: number): void => {
+    let shown = 0;
     for (let i = 0; i < calls.length; i++) {
       const call = calls[i] as Call;
+      if (++shown > MOST_CHILDREN) {
+        const hidden = calls.slice(i).reduce((sum, left) => sum + 1 + countBelow(left), 0);
+        lines.push({ entry: null, depth, times: 1, hidden });
+        return;
+      }
       let times = 1;
       while (i + 1 < calls.length && shape(calls[i + 1] as Call) === shape(call)) {
         times++;

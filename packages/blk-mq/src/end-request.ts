@@ -135,7 +135,7 @@ export function freeRequest(blk: Blk, rq: RequestImpl): void {
   rq.state = MQ_RQ_IDLE;
   rq.endIo = null;
   rq.endIoData = null;
-  clearTag(tags, rq.tag, rq.cpu);
+  clearTag(tags, rq.tag, rq.cpu, true);
   if (blk.functions) trace.exit();
   afterTags(blk, mqHctx);
   if (blk.functions) trace.exit();
@@ -194,7 +194,7 @@ function putTags(blk: Blk, first: RequestImpl): void {
     while (rq !== null && rq.mqHctx === hctx) {
       const next: RequestImpl | null = rq.next;
       rq.next = null;
-      clearTag(rq.tags, rq.tag, rq.cpu);
+      clearTag(rq.tags, rq.tag, rq.cpu, count === 0);
       count++;
       rq = next;
     }

@@ -24,8 +24,8 @@ describe('laws', () => {
             out.push(tag);
           } else if (out.length > 0) {
             const [tag] = out.splice(step % out.length, 1);
-            expect(bitmapClear(map, tag, cpu)).toBe(true);
-            expect(bitmapClear(map, tag, cpu)).toBe(false);
+            expect(bitmapClear(map, tag, cpu, true)).toBe(true);
+            expect(bitmapClear(map, tag, cpu, true)).toBe(false);
           }
         }
         expect(map.busy).toBe(out.length);

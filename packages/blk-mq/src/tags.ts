@@ -70,15 +70,18 @@ export function bitmapTest(map: TagBitmap, tag: number): boolean {
   return (map.words[tag >>> 5] & (1 << (tag & 31))) !== 0;
 }
 
-/** Frees a bit; false when it was free already. @kernel lib/sbitmap.c sbitmap_queue_clear */
-export function bitmapClear(map: TagBitmap, tag: number, cpu: number): boolean {
+/**
+ * Frees a bit; false when it was free already. Of tags freed together the first becomes the hint, so that a steady
+ * depth uses the same few requests again and again. @kernel lib/sbitmap.c sbitmap_queue_clear
+ */
+export function bitmapClear(map: TagBitmap, tag: number, cpu: number, hint: boolean): boolean {
   const { words } = map;
   const word = tag >>> 5;
   const bit = 1 << (tag & 31);
   if ((words[word] & bit) === 0) return false;
   words[word] &= ~bit;
   map.busy--;
-  map.hint[cpu] = tag;
+  if (hint) map.hint[cpu] = tag;
   return true;
 }
 
@@ -131,12 +134,12 @@ export function getTag(tags: Tags, cpu: number, reserved: boolean): number {
 }
 
 /** Gives a tag back; giving back what is free is a BUG. Does not wake anybody. */
-export function clearTag(tags: Tags, tag: number, cpu: number): void {
+export function clearTag(tags: Tags, tag: number, cpu: number, hint: boolean): void {
   const { nrReserved } = tags;
   const cleared =
     tag < nrReserved
-      ? bitmapClear(tags.reserved as TagBitmap, tag, cpu)
-      : bitmapClear(tags.bitmap, tag - nrReserved, cpu);
+      ? bitmapClear(tags.reserved as TagBitmap, tag, cpu, hint)
+      : bitmapClear(tags.bitmap, tag - nrReserved, cpu, hint);
   if (!cleared) tags.kernel.ex.bug(`tag ${tag} of ${tags.name} freed twice`);
 }
 

@@ -134,11 +134,11 @@ export interface Executor {
 export interface FrontDoor {
   /** Runs `main` as a task and resolves or rejects with it; the machine is pumped while calls are outstanding. */
   call<T>(name: string, main: () => Promise<T>, cpu?: number): Promise<T>;
-  /** Pumps until the item counter reaches `items`, then lets the host continue. */
+  /** Pumps until the item counter reaches `items`, then stands still until it is asked again. */
   runUntilItems(items: number): Promise<void>;
-  /** Pumps until the next event lies after `timeNs`, even while calls are outstanding. */
+  /** Pumps until the next event lies after `timeNs`, then stands still until it is asked again. */
   runUntilTime(timeNs: number): Promise<void>;
-  /** Runs exactly one ready item (advancing time when none is ready); false when nothing can happen. */
+  /** Runs exactly one ready item (advancing time when none is ready) and stands still; false when nothing can happen. */
   step(): Promise<boolean>;
   /** Pumps until nothing is ready and the next event is more than `horizonNs` away. */
   settle(horizonNs: number): Promise<void>;

@@ -38,14 +38,18 @@ describe.skipIf(missing !== null)('a session in Chromium', () => {
     ['by default', {}],
     ['with another seed that chooses', { seed: 11, interleave: true }],
     ['with hashes only', { trace: 'hash' }],
-  ])('gives the trace hash of Node %s', async (_, change) => {
-    const description = { ...SESSION_MACHINE, ...change };
-    const here = await runSession(await createMachine(description));
-    const there = await inPage(description);
-    expect(there).toEqual(here);
-    expect(there).toMatchObject({ wrongBytes: 0, leaks: [] });
-    expect(errors).toEqual([]);
-  }, START_TIMEOUT_MS);
+  ])(
+    'gives the trace hash of Node %s',
+    async (_, change) => {
+      const description = { ...SESSION_MACHINE, ...change };
+      const here = await runSession(await createMachine(description));
+      const there = await inPage(description);
+      expect(there).toEqual(here);
+      expect(there).toMatchObject({ wrongBytes: 0, leaks: [] });
+      expect(errors).toEqual([]);
+    },
+    START_TIMEOUT_MS,
+  );
 
   it('runs two machines at once in one page', async () => {
     const [one, two] = await Promise.all([inPage(SESSION_MACHINE), inPage(SESSION_MACHINE)]);

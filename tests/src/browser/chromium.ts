@@ -15,7 +15,9 @@ const ARGUMENTS = [
 
 /** Why there is no browser to test with; null: there is one. */
 export function chromiumMissing(): string | null {
-  return existsSync(EXECUTABLE) ? null : `no ${EXECUTABLE} here; install it with: apt-get install --no-install-recommends chromium`;
+  return existsSync(EXECUTABLE)
+    ? null
+    : `no ${EXECUTABLE} here; install it with: apt-get install --no-install-recommends chromium`;
 }
 
 /** Starts it with an empty profile; `close` ends it. */

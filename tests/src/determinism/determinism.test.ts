@@ -43,9 +43,12 @@ describe('a machine’s run', () => {
   });
 
   it.each<[string, Pause]>([
-    ['forty more awaits', async () => {
-      for (let i = 0; i < 40; i++) await null;
-    }],
+    [
+      'forty more awaits',
+      async () => {
+        for (let i = 0; i < 40; i++) await null;
+      },
+    ],
     ['a macrotask', () => new Promise((resolve) => setImmediate(resolve))],
     ['a millisecond', () => new Promise((resolve) => setTimeout(resolve, 1))],
   ])('does not see %s between the host’s calls', async (_, pause) => {

@@ -22,26 +22,34 @@ const seedsFrom = (first: number): number[] => Array.from({ length: CHUNK }, (_,
 describe('with the seed choosing', () => {
   const hashes = new Set<string>();
 
-  it.each(chunks)('25 seeds from %i read what was written and leave nothing', async (first) => {
-    for (const seed of seedsFrom(first)) {
-      const machine = await createMachine({ ...SESSION_MACHINE, seed, interleave: true, trace: 'hash' });
-      const result = await runSession(machine);
-      expect({ seed, ...result }).toMatchObject({ seed, wrongBytes: 0, leaks: [] });
-      hashes.add(result.hash);
-    }
-  }, TIMEOUT_MS);
+  it.each(chunks)(
+    '25 seeds from %i read what was written and leave nothing',
+    async (first) => {
+      for (const seed of seedsFrom(first)) {
+        const machine = await createMachine({ ...SESSION_MACHINE, seed, interleave: true, trace: 'hash' });
+        const result = await runSession(machine);
+        expect({ seed, ...result }).toMatchObject({ seed, wrongBytes: 0, leaks: [] });
+        hashes.add(result.hash);
+      }
+    },
+    TIMEOUT_MS,
+  );
 
   it('seeds give different runs', () => {
     expect(hashes.size).toBe(SEEDS);
   });
 
-  it.each(chunks)('25 seeds from %i keep the golden order', async (first) => {
-    for (const seed of seedsFrom(first)) {
-      const run = await goldenRun(createMachine, { ...capturedMachine('6.12'), seed, interleave: true });
-      for (const capture of GOLDEN) {
-        const comparison = compareCapture(capture, run);
-        expect(comparison.findings, `seed ${seed}\n${report(capture, comparison)}`).toEqual([]);
+  it.each(chunks)(
+    '25 seeds from %i keep the golden order',
+    async (first) => {
+      for (const seed of seedsFrom(first)) {
+        const run = await goldenRun(createMachine, { ...capturedMachine('6.12'), seed, interleave: true });
+        for (const capture of GOLDEN) {
+          const comparison = compareCapture(capture, run);
+          expect(comparison.findings, `seed ${seed}\n${report(capture, comparison)}`).toEqual([]);
+        }
       }
-    }
-  }, TIMEOUT_MS);
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -30,7 +30,10 @@ export function pattern(offset: number, length: number, round: number): Uint8Arr
 }
 
 /** Runs insmod, I/O alone and at the same time, a reset, I/O, rmmod. `pause` is awaited between calls. */
-export async function runSession(machine: Machine, pause: () => Promise<void> = async () => {}): Promise<SessionResult> {
+export async function runSession(
+  machine: Machine,
+  pause: () => Promise<void> = async () => {},
+): Promise<SessionResult> {
   let wrongBytes = 0;
   const verify = (bytes: Uint8Array, offset: number, round: number): void => {
     const wanted = pattern(offset, bytes.length, round);

@@ -17,7 +17,7 @@ export function adderModule(pciBus: PciBus, operands: readonly number[], sums: n
     pciBus.pciRequestMemRegions(pdev, 'adder');
     const registers = pciBus.ioremap(pdev, 0, BAR_BYTES);
     if (registers === null) throw new KernelError('ENOMEM', 'BAR 0 cannot be mapped');
-    done = new Completion(pdev, 'a sum');
+    done = new Completion(pdev.kernel, 'a sum');
     pciBus.pciAllocIrqVectors(pdev, 1, 1, PCI_IRQ_MSIX);
     pciBus.pciRequestIrq(pdev, 0, interrupt, null, done, 'adder');
     registers.writel(ADDER_SUM, 40);
@@ -50,7 +50,7 @@ export function adderModule(pciBus: PciBus, operands: readonly number[], sums: n
         driverData: 0,
       },
     ],
-    probeType: 'synchronous',
+    probeType: 'force-synchronous',
     probe,
     remove,
   };

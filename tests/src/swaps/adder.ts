@@ -27,10 +27,18 @@ export class Adder implements PciFunction {
       },
       bars: [{ index: 0, sizeBytes: 0x1000 }],
       capabilities: [
-        { kind: 'msix', offset: 0x40, vectors: 1, tableBar: 0, tableOffset: TABLE_OFFSET, pbaBar: 0, pbaOffset: PBA_OFFSET },
+        {
+          kind: 'msix',
+          offset: 0x40,
+          vectors: 1,
+          tableBar: 0,
+          tableOffset: TABLE_OFFSET,
+          pbaBar: 0,
+          pbaOffset: PBA_OFFSET,
+        },
       ],
     },
-    {},
+    { functionLevelReset: () => this.reset() },
   );
   private host: PciHost | null = null;
   private sum = 0;

@@ -93,26 +93,28 @@ describe('another I/O scheduler', () => {
 /** Reads one block at each sector, all submitted together. */
 function readUnderOnePlug(machine: Machine, sectors: readonly number[]): Promise<void> {
   const buffer = machine.allocBuffer(sectors.length * 4096);
-  return machine.task('reader', async ({ blkMq }) => {
-    const { disk } = blkMq.lookup('nvme0n1') as NonNullable<ReturnType<typeof blkMq.lookup>>;
-    const last = blkMq.allocBio(1);
-    const plug = blkMq.blkStartPlug();
-    const bios = sectors.map((sector, i) => {
-      const bio = i === 0 ? last : blkMq.allocBio(1);
-      bio.disk = disk;
-      bio.opf = REQ_OP_READ;
-      bio.sector = sector;
-      bio.vecAddr[0] = buffer.pages[i] as number;
-      bio.vecLengthBytes[0] = 4096;
-      bio.vcnt = 1;
-      bio.sizeBytes = 4096;
-      return bio;
+  return machine
+    .task('reader', async ({ blkMq }) => {
+      const { disk } = blkMq.lookup('nvme0n1') as NonNullable<ReturnType<typeof blkMq.lookup>>;
+      const last = blkMq.allocBio(1);
+      const plug = blkMq.blkStartPlug();
+      const bios = sectors.map((sector, i) => {
+        const bio = i === 0 ? last : blkMq.allocBio(1);
+        bio.disk = disk;
+        bio.opf = REQ_OP_READ;
+        bio.sector = sector;
+        bio.vecAddr[0] = buffer.pages[i] as number;
+        bio.vecLengthBytes[0] = 4096;
+        bio.vcnt = 1;
+        bio.sizeBytes = 4096;
+        return bio;
+      });
+      for (const bio of bios.slice(1)) blkMq.submitBio(bio);
+      blkMq.submitBio(last);
+      blkMq.blkFinishPlug(plug);
+    })
+    .then(async () => {
+      await machine.settle();
+      buffer.free();
     });
-    for (const bio of bios.slice(1)) blkMq.submitBio(bio);
-    blkMq.submitBio(last);
-    blkMq.blkFinishPlug(plug);
-  }).then(async () => {
-    await machine.settle();
-    buffer.free();
-  });
 }

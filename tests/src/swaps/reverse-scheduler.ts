@@ -35,7 +35,8 @@ class ReverseScheduler implements IoScheduler {
     const [first] = mine;
     if (first === undefined) return null;
     let chosen = first;
-    if (first.overtaken < MAX_OVERTAKEN) for (const entry of mine) if (entry.rq.sector > chosen.rq.sector) chosen = entry;
+    if (first.overtaken < MAX_OVERTAKEN)
+      for (const entry of mine) if (entry.rq.sector > chosen.rq.sector) chosen = entry;
     if (chosen !== first) first.overtaken++;
     this.queued.splice(this.queued.indexOf(chosen), 1);
     return chosen.rq;

@@ -61,7 +61,12 @@ export class ScrambledStore implements BlockStore {
     });
   }
 
-  private move(offset: number, length: number, client: BlockStoreClient, step: (count: number, at: number) => number): void {
+  private move(
+    offset: number,
+    length: number,
+    client: BlockStoreClient,
+    step: (count: number, at: number) => number,
+  ): void {
     for (let done = 0; done < length; done += PIECE_BYTES) {
       if (step(Math.min(PIECE_BYTES, length - done), offset + done) !== 0) {
         client.done(BLOCK_STORE_ABORTED);

@@ -64,14 +64,17 @@ describe('a decorated part', () => {
     plain = await runSession(await createMachine(SESSION_MACHINE));
   });
 
-  it.each(Object.keys(DECORATED) as (keyof MachineParts)[])('%s is used and changes nothing of the run', async (part) => {
-    const [decorate, needed] = DECORATED[part];
-    const counts = new CallCounts();
-    const result = await runSession(await createMachine(SESSION_MACHINE, { parts: decorate(counts) }));
-    expect(counts.calls.get(needed), `${part}.${needed} of ${[...counts.calls.keys()].join(' ')}`).toBeGreaterThan(0);
-    expect(result).toEqual(plain);
-    expect(result).toMatchObject({ wrongBytes: 0, leaks: [] });
-  });
+  it.each(Object.keys(DECORATED) as (keyof MachineParts)[])(
+    '%s is used and changes nothing of the run',
+    async (part) => {
+      const [decorate, needed] = DECORATED[part];
+      const counts = new CallCounts();
+      const result = await runSession(await createMachine(SESSION_MACHINE, { parts: decorate(counts) }));
+      expect(counts.calls.get(needed), `${part}.${needed} of ${[...counts.calls.keys()].join(' ')}`).toBeGreaterThan(0);
+      expect(result).toEqual(plain);
+      expect(result).toMatchObject({ wrongBytes: 0, leaks: [] });
+    },
+  );
 
   it('works when all are decorated at once', async () => {
     const counts = new CallCounts();

@@ -2,7 +2,7 @@
  * A second workqueue subsystem, without worker pools: each run of a work gets a kernel task of its own.
  * It shares nothing with the first but the port. Kernel counterpart: kernel/workqueue.c before worker pools.
  */
-import { type Item, KernelError, type Kernel, NO_CPU, WaitQueue, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
+import { type Item, type Kernel, KernelError, NO_CPU, WaitQueue, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
 import {
   type AsyncDomain,
   type DelayedWork,

@@ -24,7 +24,13 @@ export function removalScreen({ rmmod, leaks, traceHash, endNs, trace }: Demo, p
   return [
     paint.title('# rmmod nvme'),
     callHeader(paint),
-    ...(root === undefined ? [] : callText(callLines(root, (symbol) => OPENED.has(symbol)), paint, new Set(['nvme_remove']))),
+    ...(root === undefined
+      ? []
+      : callText(
+          callLines(root, (symbol) => OPENED.has(symbol)),
+          paint,
+          new Set(['nvme_remove']),
+        )),
     ...left,
     `${trace.length} trace entries in ${us(endNs)} us of virtual time; trace hash ${traceHash}.`,
   ];

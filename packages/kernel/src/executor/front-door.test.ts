@@ -225,3 +225,26 @@ describe('several posts of one item', () => {
     expect(seen).toEqual([5200]);
   });
 });
+
+describe('standing still', () => {
+  it('stops at a time with calls outstanding, and goes on with the next call', async () => {
+    const { kernel, door } = createTestKernel();
+    const ticks: number[] = [];
+    const call = door.call('main', async () => {
+      for (let i = 0; i < 10; i++) {
+        await sleepNs(kernel, 1000);
+        ticks.push(kernel.ex.now());
+      }
+    });
+    await door.runUntilTime(4500);
+    const { items } = kernel.ex;
+    expect(ticks).toHaveLength(3);
+    for (let i = 0; i < 20; i++) await macrotask();
+    expect(kernel.ex.items).toBe(items);
+    expect(await door.step()).toBe(true);
+    expect(kernel.ex.items).toBe(items + 1);
+    await door.call('another', async () => {});
+    await call;
+    expect(ticks).toHaveLength(10);
+  });
+});

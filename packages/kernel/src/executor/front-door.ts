@@ -43,6 +43,8 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   private fuel = 0;
   private slicePending = false;
   private waitsForHost = false;
+  /** A count or a time was reached: the machine stands still until it is asked again, whatever is outstanding. */
+  private paused = false;
   private cancelAlarm: (() => void) | null = null;
   private closedBecause: string | null = null;
   private readonly stepBound: () => void;
@@ -69,6 +71,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
       }
       const call: Call = { name, reject, start: () => this.startCall(call, main, resolve, cpu) };
       this.inbox.push(call);
+      this.paused = false;
       this.kick();
     });
   }
@@ -128,6 +131,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
         return;
       }
       this.goal = { items: NEVER, horizonNs: NEVER, timeNs: NEVER, ...goal, done: resolve, reject };
+      this.paused = false;
       this.kick();
     });
   }
@@ -173,7 +177,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     }
     if (this.closedBecause !== null) return;
     while (this.inbox.length > 0) (this.inbox.shift() as Call).start();
-    if (this.outstanding.size === 0 && this.goal === null) return;
+    if (this.paused || (this.outstanding.size === 0 && this.goal === null)) return;
     this.scheduleSlice();
     this.fuel = SLICE_ITEMS;
     this.ex.run();
@@ -204,6 +208,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
       return;
     }
     if (this.goal !== null && this.ex.items >= this.goal.items) {
+      this.paused = true;
       this.reachGoal(true);
       return;
     }
@@ -215,8 +220,10 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     const next = this.ex.nextTimeNs();
     const timed = next !== Number.POSITIVE_INFINITY && this.mayAdvance(next);
     if (!held && !timed) {
+      const isDeadlock = next === Number.POSITIVE_INFINITY;
+      this.paused = !isDeadlock;
       this.reachGoal(false);
-      if (this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
+      if (isDeadlock && this.outstanding.size > 0 && this.inbox.length === 0) this.reportDeadlock();
       return;
     }
     if (this.inbox.length > 0) return;
