@@ -8,6 +8,7 @@ const steps = [
   ['build', 'turbo run build --output-logs=errors-only'],
   ['publint and attw', 'turbo run check:package --continue --output-logs=errors-only'],
   ['API reports', 'turbo run api:check --continue --output-logs=errors-only'],
+  ['generated docs', 'node scripts/docs.mjs --check'],
 ];
 
 const failed = [];

@@ -2,7 +2,6 @@
  * What /proc/diskstats counts: I/Os, merges, sectors, times, and what is in flight.
  * Kernel counterpart: block/blk-mq.c (blk_account_io_start, blk_account_io_done), include/linux/part_stat.h.
  */
-import type { BioImpl } from './bio.js';
 import type { Blk } from './blk.js';
 import type { Disk } from './gendisk.js';
 import type { PartitionImpl } from './partitions/partition.js';
@@ -67,10 +66,8 @@ export function accountIoStart(rq: RequestImpl): void {
   rq.rqFlags |= RQF_STATED;
   const write = rq.cmdFlags & 1;
   enter(disk.stats, write, rq.startTimeNs);
-  if (disk.partitions.length > 0) {
-    const part = partitionOf(disk, rq.sector);
-    if (part !== null) enter(part.stats, write, rq.startTimeNs);
-  }
+  rq.part = disk.partitions.length === 0 ? null : partitionOf(disk, rq.sector);
+  if (rq.part !== null) enter(rq.part.stats, write, rq.startTimeNs);
 }
 
 function partitionOf(disk: Disk, sector: number): PartitionImpl | null {
@@ -91,10 +88,7 @@ export function accountIoCompletion(blk: Blk, rq: RequestImpl, bytes: number): v
   const disk = rq.q.disk as Disk;
   const group = statGroup(rq.cmdFlags);
   disk.stats.sectors[group] += bytes / SECTOR_SIZE;
-  if (disk.partitions.length > 0) {
-    const part = partitionOf(disk, rq.sector);
-    if (part !== null) part.stats.sectors[group] += bytes / SECTOR_SIZE;
-  }
+  if (rq.part !== null) rq.part.stats.sectors[group] += bytes / SECTOR_SIZE;
 }
 
 /** @kernel block/blk-mq.c blk_account_io_done */
@@ -103,10 +97,7 @@ export function accountIoDone(rq: RequestImpl, nowNs: number): void {
   if ((rq.rqFlags & RQF_STATED) === 0 || (rq.rqFlags & RQF_FLUSH_SEQ) !== 0) return;
   const disk = rq.q.disk as Disk;
   done(disk.stats, rq, nowNs);
-  if (disk.partitions.length > 0) {
-    const part = partitionOf(disk, rq.sector);
-    if (part !== null) done(part.stats, rq, nowNs);
-  }
+  if (rq.part !== null) done(rq.part.stats, rq, nowNs);
 }
 
 function done(stats: Stats, rq: RequestImpl, nowNs: number): void {
@@ -124,13 +115,12 @@ export function accountFlush(disk: Disk | null, ns: number): void {
 }
 
 /** @kernel block/blk-merge.c blk_account_io_merge_bio */
-export function accountMerge(rq: RequestImpl, bio: BioImpl): void {
+export function accountMerge(rq: RequestImpl): void {
   if ((rq.rqFlags & RQF_STATED) === 0) return;
   const disk = rq.q.disk as Disk;
   const group = statGroup(rq.cmdFlags);
   disk.stats.merges[group]++;
-  const part = disk.partitions.length > 0 ? partitionOf(disk, bio.sector) : null;
-  if (part !== null) part.stats.merges[group]++;
+  if (rq.part !== null) rq.part.stats.merges[group]++;
 }
 
 /** The kind of a request for latency statistics: 0 read, 1 write, 2 other. */

@@ -70,12 +70,7 @@ export class BioPool {
 
 /** Ends a bio: its user hears of it exactly once. Any context. @kernel block/bio.c bio_endio */
 export function bioEndio(blk: Blk, bio: BioImpl): void {
-  const { trace } = blk;
-  if (blk.functions) {
-    trace.enter('bio_endio');
-    trace.enter('bio_uninit');
-    trace.exit();
-  }
+  if (blk.functions) traceEndio(blk);
   if (!bio.inFlight) blk.ex.bug(`bio at sector ${bio.sector} ended twice, or never submitted`);
   bio.inFlight = false;
   const parent = bio.parent;
@@ -85,7 +80,13 @@ export function bioEndio(blk: Blk, bio: BioImpl): void {
   } else {
     endPart(blk, bio, parent);
   }
-  if (blk.functions) trace.exit();
+  if (blk.functions) blk.trace.exit();
+}
+
+function traceEndio({ trace }: Blk): void {
+  trace.enter('bio_endio');
+  trace.enter('bio_uninit');
+  trace.exit();
 }
 
 /** A part has ended; the first error is the whole bio's. @kernel block/bio.c bio_chain_endio */

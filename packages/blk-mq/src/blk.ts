@@ -35,6 +35,8 @@ export class Blk implements HasKernel {
   /** Whether function entries and events are kept, as 1 or 0: the guards of the hot path. */
   readonly functions: number;
   readonly events: number;
+  /** Neither: submission and completion may take their short ways. */
+  readonly untraced: number;
   readonly deviceCore: DeviceCore;
   readonly workqueues: Workqueues;
   readonly irqs: Irqs;
@@ -77,6 +79,7 @@ export class Blk implements HasKernel {
     this.irqs = deps.irqs;
     this.era = BLK_ERAS[kernel.profile];
     this.ownPlug = this.era.submitOwnsPlug && this.functions + this.events > 0;
+    this.untraced = this.functions + this.events === 0 ? 1 : 0;
     this.forceGpt = deps.forceGpt ?? false;
     this.blockClass = { name: 'block' };
     this.delayedFput = deps.workqueues.initWork('delayed_fput', this as Blk, delayedFput);

@@ -157,6 +157,10 @@ export function endRequestBatch(blk: Blk, iob: IoCompBatch): void {
   iob.first = iob.last = null;
   const nowNs = blk.ex.now();
   for (let rq = first; rq !== null; rq = rq.next) {
+    if (blk.untraced) {
+      endFast(blk, rq, nowNs);
+      continue;
+    }
     if (rq.state === MQ_RQ_IDLE) checkInUse(blk, rq, 'blk_mq_end_request_batch');
     completeRequest(blk, rq);
     endAccounting(blk, rq, nowNs);
@@ -165,6 +169,25 @@ export function endRequestBatch(blk: Blk, iob: IoCompBatch): void {
   }
   if (first !== null) putTags(blk, first);
   if (blk.functions) trace.exit();
+}
+
+/** The steps of the loop above in one piece, when nothing is traced. */
+function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
+  if (rq.state === MQ_RQ_IDLE) checkInUse(blk, rq, 'blk_mq_end_request_batch');
+  let { bio } = rq;
+  if (bio !== null) {
+    accountIoCompletion(blk, rq, rq.dataLengthBytes);
+    do {
+      const next: BioImpl | null = bio.next;
+      endBio(blk, rq, bio, BLK_STS_OK);
+      bio = next;
+    } while (bio !== null);
+    rq.bio = rq.biotail = null;
+  }
+  rq.q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
+  accountIoDone(rq, nowNs);
+  if ((rq.rqFlags & RQF_USE_SCHED) !== 0) finishRequest(blk, rq);
+  rq.state = MQ_RQ_IDLE;
 }
 
 /** Ends the bios of a request that did well. @kernel block/blk-mq.c blk_complete_request */

@@ -110,7 +110,8 @@ describe('laws', () => {
             }
             expect(await m.blkMq.submitBioWait(bio)).toBe(BLK_STS_OK);
             let next = start;
-            for (const { sector, lengthBytes } of driver.seen) {
+            for (const { sector, lengthBytes, segments } of driver.seen) {
+              expect(segments).toBeLessThanOrEqual(lim.maxSegments);
               expect(sector).toBe(next);
               next += lengthBytes / 512;
               expect(lengthBytes / 512).toBeLessThanOrEqual(lim.maxHwSectors);

@@ -101,7 +101,7 @@ function backMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   const { trace } = blk;
   if (blk.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
   append(rq, bio);
-  accountMerge(rq, bio);
+  accountMerge(rq);
   return true;
 }
 
@@ -115,7 +115,7 @@ function frontMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   rq.sector = bio.sector;
   rq.dataLengthBytes += bio.sizeBytes;
   rq.nrPhysSegments += bio.nrSegs;
-  accountMerge(rq, bio);
+  accountMerge(rq);
   return true;
 }
 
@@ -128,7 +128,7 @@ function discardMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   const { trace } = blk;
   if (blk.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
   append(rq, bio);
-  accountMerge(rq, bio);
+  accountMerge(rq);
   return true;
 }
 

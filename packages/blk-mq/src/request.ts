@@ -4,6 +4,7 @@
  */
 import type { BioImpl } from './bio.js';
 import type { HwCtx, SwCtx } from './hw-ctx.js';
+import type { PartitionImpl } from './partitions/partition.js';
 import type { BlkStatus, Request, RqEndIoRet } from './ports.js';
 import { MQ_RQ_IDLE, REQ_OP_DRV_IN, REQ_OP_DRV_OUT, REQ_OP_MASK } from './ports.js';
 import type { Queue } from './queue.js';
@@ -45,6 +46,8 @@ export class RequestImpl implements Request {
   flushSeq = 0;
   /** The request's own end while the flush machinery has it. */
   flushSavedEndIo: ((rq: Request, status: BlkStatus) => RqEndIoRet) | null = null;
+  /** The partition its I/O is counted with. */
+  part: PartitionImpl | null = null;
   /** Data of driver-private requests, made at first use. */
   ownBio: BioImpl | null = null;
   /** When a scheduler must have dispatched it. */

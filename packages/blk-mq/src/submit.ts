@@ -9,7 +9,7 @@ import { Completion, complete, cpuRelax, traced, waitForCompletion } from '@nvme
 import { accountIoStart } from './account.js';
 import { bioEndWith, bioIoError, type BioImpl, bioWouldblockError } from './bio.js';
 import type { Blk } from './blk.js';
-import { insertRequest, issueDirectList, runHwQueue, tryIssueDirectly } from './dispatch.js';
+import { insertRequest, runHwQueue } from './dispatch.js';
 import { checkEod, checkOp, checkRo } from './bio-checks.js';
 import { insertFlush } from './flush.js';
 import { enterFrozen, queueExit } from './freeze.js';
@@ -42,6 +42,7 @@ import {
 import type { Queue } from './queue.js';
 import { RQF_USE_SCHED, type RequestImpl } from './request.js';
 import { SPLIT_IMPOSSIBLE, SPLIT_NONE, splitBio, splitLength } from './split.js';
+import { issueAlone, submitFast } from './submit-fast.js';
 import { bitmapGet, grantTasks, parkForTag, type Tags, unparkFirst } from './tags.js';
 import { BLOCK_BIO_QUEUE, BLOCK_GETRQ, devNumber, rwbs } from './trace-events.js';
 
@@ -51,16 +52,17 @@ const FLUSH_FLAGS = REQ_PREFLUSH | REQ_FUA;
 export function submitBio(blk: Blk, bio: BioImpl): void {
   const { trace } = blk;
   blk.ex.assertAwake('submit_bio');
-  if (blk.functions) {
-    trace.enter('submit_bio');
-    trace.enter('submit_bio_noacct');
-  }
   bio.status = BLK_STS_OK;
   bio.doneBytes = 0;
   bio.cookie = -1;
   bio.parent = null;
   if (bio.inFlight) blk.ex.bug(`bio at sector ${bio.sector} submitted again before it ended`);
+  if (blk.untraced && submitFast(blk, bio)) return;
   bio.inFlight = true;
+  if (blk.functions) {
+    trace.enter('submit_bio');
+    trace.enter('submit_bio_noacct');
+  }
   if (checkBio(blk, bio)) submitNocheck(blk, bio);
   if (blk.functions) {
     trace.exit();
@@ -259,29 +261,12 @@ function queueRequest(blk: Blk, q: Queue, bio: BioImpl, rq: RequestImpl, plug: P
     addRqToPlug(blk, plug, rq);
     return;
   }
-  if (blk.era.submitOwnsPlug) {
-    issueAlone(blk, q, rq);
-  } else if (q.elevator !== null || rq.mqHctx.restart) {
+  if ((rq.rqFlags & RQF_USE_SCHED) !== 0 || (!blk.era.submitOwnsPlug && rq.mqHctx.restart)) {
     insertRequest(blk, rq, false);
-    runHwQueue(rq.mqHctx, true);
+    runHwQueue(rq.mqHctx, !blk.era.submitOwnsPlug);
   } else {
-    tryIssueDirectly(blk, rq);
+    issueAlone(blk, q, rq);
   }
-}
-
-/** What a plug of its own would do for one request, without the plug: taken when nobody traces. */
-function issueAlone(blk: Blk, q: Queue, rq: RequestImpl): void {
-  const { ops } = q.tagSet;
-  let left: RequestImpl | null = rq;
-  if ((rq.rqFlags & RQF_USE_SCHED) !== 0) {
-    insertRequest(blk, rq, false);
-    runHwQueue(rq.mqHctx, false);
-    return;
-  }
-  if (ops.queueRqs !== undefined && q.quiesceDepth === 0) left = ops.queueRqs(rq) as RequestImpl | null;
-  if (left === null || issueDirectList(blk, left) === null) return;
-  insertRequest(blk, rq, false);
-  runHwQueue(rq.mqHctx, false);
 }
 
 /** @kernel block/blk-mq.c blk_mq_bio_to_request */

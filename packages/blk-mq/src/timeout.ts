@@ -28,25 +28,26 @@ function timerExpired(q: Queue): void {
 
 /** Any context. @kernel block/blk-mq.c blk_mq_start_request */
 export function startRequest(blk: Blk, rq: RequestImpl): void {
-  const { trace } = blk;
-  if (blk.functions) {
-    trace.enter('blk_mq_start_request');
-    trace.enter('blk_add_timer');
-  }
   if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`blk_mq_start_request: request of tag ${rq.tag} was started already`);
-  if (blk.events) {
-    const dev = devNumber(rq.q.disk);
-    const bytes = rq.dataLengthBytes;
-    trace.event(BLOCK_RQ_ISSUE, dev, rq.sector, bytes / SECTOR_SIZE, bytes, rwbs(rq.cmdFlags));
-  }
+  if (!blk.untraced) traceStart(blk, rq);
   rq.rqFlags |= RQF_STARTED;
   rq.ioStartTimeNs = blk.ex.now();
   rq.state = MQ_RQ_IN_FLIGHT;
   addTimer(blk, rq, rq.ioStartTimeNs);
   if (blk.functions) {
-    trace.exit();
-    trace.exit();
+    blk.trace.exit();
+    blk.trace.exit();
   }
+}
+
+function traceStart(blk: Blk, rq: RequestImpl): void {
+  const { trace } = blk;
+  if (blk.functions) {
+    trace.enter('blk_mq_start_request');
+    trace.enter('blk_add_timer');
+  }
+  const bytes = rq.dataLengthBytes;
+  trace.event(BLOCK_RQ_ISSUE, devNumber(rq.q.disk), rq.sector, bytes / SECTOR_SIZE, bytes, rwbs(rq.cmdFlags));
 }
 
 /** @kernel block/blk-timeout.c blk_add_timer */

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { createTestCore } from './testing/test-core.js';
+import { createTestCore } from './fixtures/test-core.js';
 import { DEVICE_CORE_CONTRACT } from './testing.js';
 
 describe.each([false, true])('the contract of a driver core (strict: %s)', (strict) => {

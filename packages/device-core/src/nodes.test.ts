@@ -1,7 +1,7 @@
 import { KernelError } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { callTree, createTestCore } from './fixtures/test-core.js';
 import type { Cdev, DeviceClass, FileOperations, OpenFile } from './ports.js';
-import { callTree, createTestCore } from './testing/test-core.js';
 
 async function controllerNode(ops: FileOperations = {}) {
   const test = createTestCore();

@@ -1,7 +1,7 @@
 import { KernelError } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { createTestCore } from './fixtures/test-core.js';
 import type { Device } from './ports.js';
-import { createTestCore } from './testing/test-core.js';
 import { addTestDevice, TestBus, testDriver } from './testing.js';
 
 /** A port, a controller below it and a sibling; each notes what it is told. */

@@ -1,7 +1,7 @@
 import { KernelError, sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { createTestCore } from './fixtures/test-core.js';
 import type { Device, DeviceDriver } from './ports.js';
-import { createTestCore } from './testing/test-core.js';
 import { addTestDevice, TestBus, testDriver } from './testing.js';
 
 async function world(options: Parameters<typeof createTestCore>[0] = {}) {

@@ -1,7 +1,7 @@
 import { traced } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { callTree, createTestCore } from './fixtures/test-core.js';
 import type { BusType, Device, DeviceDriver } from './ports.js';
-import { callTree, createTestCore } from './testing/test-core.js';
 import { addTestDevice, TestBus, testDriver } from './testing.js';
 
 /** A bus whose callbacks show in the trace under the PCI bus's symbols. */

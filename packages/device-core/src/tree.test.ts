@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { createTestCore } from './fixtures/test-core.js';
 import type { Attribute, DeviceClass } from './ports.js';
-import { createTestCore } from './testing/test-core.js';
 import { addTestDevice, TestBus, testDriver } from './testing.js';
 
 /** The devices of a machine with one controller, as Linux names and nests them. */

@@ -56,11 +56,11 @@ function allocPieces(kernel: Kernel, sizeBytes: number, owner: string, pieceByte
   const spacers: number[] = [];
   let short = false;
   for (const length of pieceBytes) {
-    const first = short ? NO_PAGE : memory.allocPages(pagesOf(length), owner);
+    const first: number = short ? NO_PAGE : memory.allocPages(pagesOf(length), owner);
     short ||= first === NO_PAGE;
     for (let at = 0; first !== NO_PAGE && at < length; at += PAGE_SIZE) pages.push(first + at);
     // A page between two pieces keeps them apart; it is given back below.
-    const spacer = short ? NO_PAGE : memory.allocPages(1, owner);
+    const spacer: number = short ? NO_PAGE : memory.allocPages(1, owner);
     if (spacer !== NO_PAGE) spacers.push(spacer);
   }
   for (const spacer of spacers) memory.freePages(spacer, 1);

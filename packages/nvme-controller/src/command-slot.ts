@@ -163,7 +163,7 @@ export class CommandSlot implements BlockStoreClient {
     while (left > 0) {
       const { index } = segments;
       const room = (segments.lengths[index] as number) - segments.within;
-      const count = room < left ? room : left;
+      const count = Math.min(room, left);
       const address = (segments.addresses[index] as number) + segments.within;
       const failed = toHost
         ? endpoint.dmaWrite(address, bytes, at, count)

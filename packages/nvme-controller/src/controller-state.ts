@@ -100,7 +100,7 @@ export class ControllerState {
 
   /** True while somebody listens to trace events. */
   get tracing(): boolean {
-    return this.host !== null && this.host.tracing;
+    return this.host?.tracing === true;
   }
 
   /** Takes a free slot, or makes one; slots never exceed the entries of all submission queues. */

@@ -23,7 +23,7 @@ export function raiseInterrupt(controller: ControllerState, cq: CompletionQueue)
 export function lowerInterrupt(controller: ControllerState, cq: CompletionQueue): void {
   if (cq.head !== cq.tail || controller.intStatus === 0) return;
   for (const other of controller.completionQueues) {
-    if (other !== null && other.irqEnabled && other.vector === cq.vector && other.head !== other.tail) return;
+    if (other?.irqEnabled && other.vector === cq.vector && other.head !== other.tail) return;
   }
   controller.intStatus = (controller.intStatus & ~(1 << (cq.vector & 31))) >>> 0;
   updatePin(controller);

@@ -1,8 +1,8 @@
 import { KernelError } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { callTree, createTestBus, idOf, LoggingDriver, NVME_CLASS } from './fixtures/test-bus.js';
 import { pciMatchId } from './match.js';
 import { PCI_ANY_ID } from './ports.js';
-import { callTree, createTestBus, idOf, LoggingDriver, NVME_CLASS } from './testing/test-bus.js';
 import { TestFunction } from './testing/test-function.js';
 
 const intel = { vendorId: 0x8086, deviceId: 0x0953 };

@@ -10,8 +10,8 @@ import {
   writeBridgeHeader,
 } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
+import { callTree, createTestBus } from './fixtures/test-bus.js';
 import { pciConfigAccessContract } from './testing/contracts.js';
-import { callTree, createTestBus } from './testing/test-bus.js';
 import { TestFunction } from './testing/test-function.js';
 
 function bridgeFunction(slotNumber?: number): PciFunction {

@@ -7,8 +7,8 @@ import {
   PCI_EXP_TYPE_RC_END,
 } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
+import { callTree, createTestBus, LoggingDriver, NVME_CLASS, type TestBus } from './fixtures/test-bus.js';
 import { PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX, type PciDev } from './ports.js';
-import { callTree, createTestBus, LoggingDriver, NVME_CLASS, type TestBus } from './testing/test-bus.js';
 import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
 
 const BOTH: EndpointCapability[] = [...nvmeLikeCapabilities(), { kind: 'msi', offset: 0xa0, vectors: 4 }];

@@ -7,9 +7,9 @@ import {
   PCI_PM_CTRL,
 } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
+import { createTestBus, LoggingDriver, NVME_CLASS, type TestBus } from './fixtures/test-bus.js';
 import { PCI_IRQ_MSIX, type PciDev, type PciErrorHandlers, type PciErsResult } from './ports.js';
 import { mmioRegionContract } from './testing/contracts.js';
-import { createTestBus, LoggingDriver, NVME_CLASS, type TestBus } from './testing/test-bus.js';
 import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
 
 async function bound(more: Partial<{ errHandler: PciErrorHandlers; pm: DevPmOps }> = {}, fn = new TestFunction()) {

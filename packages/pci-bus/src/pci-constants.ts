@@ -14,7 +14,6 @@ export const IORESOURCE_BUSY = 0x80000000;
 export const PCI_SRIOV_CTRL = 0x08;
 export const PCI_SRIOV_CTRL_VFE = 0x01;
 export const PCI_SRIOV_CTRL_MSE = 0x08;
-export const PCI_SRIOV_INITIAL_VF = 0x0c;
 export const PCI_SRIOV_TOTAL_VF = 0x0e;
 export const PCI_SRIOV_NUM_VF = 0x10;
 export const PCI_SRIOV_VF_OFFSET = 0x14;

@@ -1,7 +1,7 @@
 import { addCapability, PCI_EXP_TYPE_RC_END } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
+import { createTestBus, LoggingDriver, NVME_CLASS } from './fixtures/test-bus.js';
 import type { FakeSlot } from './testing/fake-host-bridge.js';
-import { createTestBus, LoggingDriver, NVME_CLASS } from './testing/test-bus.js';
 import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
 
 const DIR = '/sys/devices/pci0000:00/0000:00:04.0';

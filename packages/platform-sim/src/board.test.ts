@@ -1,7 +1,7 @@
 import { mmioRegionContract, pciConfigAccessContract, TestFunction } from '@nvme-stack/pci-bus/testing';
 import { PCI_BASE_ADDRESS_0, PCI_COMMAND, PCI_COMMAND_MEMORY, PCI_EXP_TYPE_ENDPOINT } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
-import { createTestBoard } from './testing/test-board.js';
+import { createTestBoard } from './fixtures/test-board.js';
 
 const card = (): TestFunction =>
   new TestFunction({ capabilities: [{ kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_ENDPOINT }] });

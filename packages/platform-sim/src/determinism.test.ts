@@ -3,7 +3,7 @@ import { PCI_IRQ_MSIX } from '@nvme-stack/pci-bus/ports';
 import { nvmeLikeCapabilities, TestFunction } from '@nvme-stack/pci-bus/testing';
 import { PCI_EXP_TYPE_ENDPOINT } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
-import { createTestBoard } from './testing/test-board.js';
+import { createTestBoard } from './fixtures/test-board.js';
 
 /** Boot, interrupts, a reset, hot-plug both ways, suspend and resume. */
 async function life(kernel: Partial<KernelOptions>): Promise<string> {

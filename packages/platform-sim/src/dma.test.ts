@@ -12,7 +12,7 @@ import {
 } from '@nvme-stack/kernel';
 import { DMA_FAULT, DMA_MASTER_ABORT, DMA_OK, type PciHost } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
-import { createTestBoard, type TestBoard, type TestBoardOptions } from './testing/test-board.js';
+import { createTestBoard, type TestBoard, type TestBoardOptions } from './fixtures/test-board.js';
 
 async function booted(
   options: TestBoardOptions = {},

@@ -1,7 +1,7 @@
 import { PCI_IRQ_INTX, PCI_IRQ_MSIX } from '@nvme-stack/pci-bus/ports';
 import { TestFunction } from '@nvme-stack/pci-bus/testing';
 import { describe, expect, it } from 'vitest';
-import { createTestBoard, type TestBoard, type TestBoardOptions } from './testing/test-board.js';
+import { createTestBoard, type TestBoard, type TestBoardOptions } from './fixtures/test-board.js';
 
 interface Ready {
   readonly board: TestBoard;

@@ -1,7 +1,7 @@
 import { nvmeLikeCapabilities, TestFunction } from '@nvme-stack/pci-bus/testing';
 import { PCI_EXP_TYPE_RC_END, type PciFunction } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
-import { createTestBoard } from './testing/test-board.js';
+import { createTestBoard } from './fixtures/test-board.js';
 
 /** A physical function that owns as many virtual ones as NumVFs says while VF Enable is set. */
 class PhysicalFunction extends TestFunction {

@@ -44,6 +44,7 @@ export interface SeenRequest {
   readonly lengthBytes: number;
   readonly hctx: number;
   readonly last: boolean;
+  readonly segments: number;
 }
 
 export class RamDriver implements BlkMqOps {
@@ -114,7 +115,8 @@ export class RamDriver implements BlkMqOps {
 
   private issue(hctx: BlkMqHwCtx, rq: Request, last: boolean): void {
     const op = rq.cmdFlags & REQ_OP_MASK;
-    this.seen.push({ op, sector: rq.sector, lengthBytes: rq.dataLengthBytes, hctx: hctx.queueNum, last });
+    const { sector, dataLengthBytes: lengthBytes, nrPhysSegments: segments } = rq;
+    this.seen.push({ op, sector, lengthBytes, hctx: hctx.queueNum, last, segments });
     this.blkMq.blkMqStartRequest(rq);
     this.outstanding.push(rq);
     if (this.options.manual !== true) this.arm(rq);

@@ -1,0 +1,83 @@
+/** What the READMEs say: examples run as written, the demo's lines come from a real run, links lead somewhere. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main } from './main.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const text = (path: string): string => readFileSync(join(root, path), 'utf8');
+const EXAMPLE = /<!-- runnable -->\n```ts\n([\s\S]*?)```/g;
+
+describe.each(['README.md', 'packages/machine/README.md'])('the examples of %s', (path) => {
+  /** A user's project with the packages installed. */
+  let project = '';
+
+  beforeAll(() => {
+    project = mkdtempSync(join(tmpdir(), 'nvme-stack-readme-'));
+    mkdirSync(join(project, 'node_modules/@nvme-stack'), { recursive: true });
+    for (const name of readdirSync(join(root, 'packages'))) {
+      symlinkSync(join(root, 'packages', name), join(project, 'node_modules/@nvme-stack', name));
+    }
+  });
+
+  afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+  const examples = [...text(path).matchAll(EXAMPLE)].map((match) => match[1] as string);
+
+  it('are there', () => {
+    expect(examples.length).toBeGreaterThan(0);
+  });
+
+  it.each(examples.map((code, i) => [i + 1, code] as const))('number %i prints what it says', async (number, code) => {
+    const file = join(project, `example-${number}.ts`);
+    writeFileSync(file, code);
+    const printed: string[] = [];
+    const log = vi.spyOn(console, 'log').mockImplementation((...args) => void printed.push(args.map(String).join(' ')));
+    try {
+      await import(/* @vite-ignore */ pathToFileURL(file).href);
+    } finally {
+      log.mockRestore();
+    }
+    const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
+    expect(promised.length).toBeGreaterThan(0);
+    expect(printed).toEqual(promised);
+  });
+});
+
+it('README.md shows lines of a real run, in their order', async () => {
+  const shown = /<!-- demo output -->\n```text\n([\s\S]*?)```/.exec(text('README.md'))?.[1]?.trimEnd().split('\n') ?? [];
+  let out = '';
+  const code = await main([], { out: (part) => void (out += part), error: () => {}, colour: false });
+  expect(code).toBe(0);
+  const lines = out.split('\n');
+  let at = 0;
+  let skips = true;
+  for (const line of shown) {
+    if (line === '…') {
+      skips = true;
+      continue;
+    }
+    const found = skips ? lines.indexOf(line, at) : at;
+    expect(lines[found], `after line ${at} of the run`).toBe(line);
+    at = found + 1;
+    skips = false;
+  }
+  expect(shown.length).toBeGreaterThan(20);
+});
+
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'packages/machine/README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+it.each(DOCUMENTS)('every link of %s leads to a file', (path) => {
+  const links = [...text(path).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)].map((match) => match[1] as string);
+  const broken = links.filter((link) => !/^https?:/.test(link) && !existsSync(join(root, dirname(path), link)));
+  expect(broken).toEqual([]);
+});

@@ -1,0 +1,166 @@
+/** Random 4 KiB reads at a fixed queue depth through the whole stack: bios made once, a plug per batch. */
+import { type Bio, BLK_STS_OK, REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
+import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
+import { createMachine, type Machine, type MachineParts } from '@nvme-stack/machine';
+import type { BlockStore, BlockStoreClient } from '@nvme-stack/nvme-controller/ports';
+
+const READ_BYTES = 4096;
+const SECTORS = READ_BYTES / 512;
+const NAMESPACE_MIB = 64;
+/** A power of two. */
+const READS_IN_NAMESPACE = (NAMESPACE_MIB << 20) / READ_BYTES;
+const QUEUE_DEPTH = 32;
+const FILL_BYTES = 1 << 20;
+/** Reads until the engine has compiled what it will compile. */
+const WARM_UP_READS = 400_000;
+
+/** A medium that moves nothing: every request succeeds and no memory is handed out. */
+class NullStore implements BlockStore {
+  readonly sizeBytes: number;
+  readonly readOnly = false;
+
+  constructor(sizeBytes: number) {
+    this.sizeBytes = sizeBytes;
+  }
+  read(_offset: number, _length: number, client: BlockStoreClient): void {
+    client.done(0);
+  }
+  write(_offset: number, _length: number, client: BlockStoreClient): void {
+    client.done(0);
+  }
+  flush(client: BlockStoreClient): void {
+    client.done(0);
+  }
+  discard(_offset: number, _length: number, client: BlockStoreClient): void {
+    client.done(0);
+  }
+  writeZeroes(_offset: number, _length: number, client: BlockStoreClient): void {
+    client.done(0);
+  }
+}
+
+/** Keeps `QUEUE_DEPTH` reads in flight; each completion makes its bio free for the next batch. */
+class Reader {
+  readonly page: Int32Array = new Int32Array(QUEUE_DEPTH);
+  private readonly machine: Machine;
+  private readonly addresses: readonly number[];
+  private readonly bios: Bio[];
+  private readonly free: Bio[];
+  private freeCount = QUEUE_DEPTH;
+  private waiting = false;
+  private failed = 0;
+  private random = 0x2545f491;
+  private readonly done: Completion;
+
+  constructor(machine: Machine, addresses: readonly number[]) {
+    const { blkMq, kernel } = machine.subsystems;
+    this.machine = machine;
+    this.addresses = addresses;
+    this.done = new Completion(kernel, 'a read');
+    const endIo = (bio: Bio): void => this.ended(bio);
+    const found = blkMq.lookup('nvme0n1');
+    if (found === null) throw new Error('there is no nvme0n1');
+    this.bios = addresses.map((address, index) => {
+      const bio = blkMq.allocBio(1);
+      bio.disk = found.disk;
+      bio.vecAddr[0] = address;
+      bio.vecLengthBytes[0] = READ_BYTES;
+      bio.endIo = endIo;
+      bio.private = index;
+      return bio;
+    });
+    this.free = this.bios.slice();
+  }
+
+  private ended(bio: Bio): void {
+    if (bio.status !== BLK_STS_OK) this.failed++;
+    this.free[this.freeCount++] = bio;
+    if (!this.waiting) return;
+    this.waiting = false;
+    complete(this.done);
+  }
+
+  private submit(bio: Bio): void {
+    let { random } = this;
+    random ^= random << 13;
+    random ^= random >>> 17;
+    random ^= random << 5;
+    this.random = random;
+    const page = random & (READS_IN_NAMESPACE - 1);
+    this.page[bio.private as number] = page;
+    bio.opf = REQ_OP_READ;
+    bio.sector = page * SECTORS;
+    bio.vcnt = 1;
+    bio.sizeBytes = READ_BYTES;
+    this.machine.subsystems.blkMq.submitBio(bio);
+  }
+
+  /** Runs `reads` reads as one kernel task. */
+  async run(reads: number): Promise<void> {
+    const { blkMq } = this.machine.subsystems;
+    await this.machine.task('reader', async () => {
+      let left = reads;
+      while (left > 0 || this.freeCount < QUEUE_DEPTH) {
+        if (this.freeCount > 0 && left > 0) {
+          const plug = blkMq.blkStartPlug();
+          while (this.freeCount > 0 && left > 0) {
+            left--;
+            this.submit(this.free[--this.freeCount] as Bio);
+          }
+          blkMq.blkFinishPlug(plug);
+        }
+        if (this.freeCount > 0 && left > 0) continue;
+        if (left === 0 && this.freeCount === QUEUE_DEPTH) break;
+        this.waiting = true;
+        await waitForCompletion(this.done);
+      }
+    });
+    if (this.failed > 0) throw new Error(`${this.failed} reads failed`);
+  }
+
+  /** Throws unless each buffer holds the page that was read into it last. */
+  verify(): void {
+    const { memory } = this.machine.subsystems.kernel;
+    this.addresses.forEach((address, index) => {
+      const page = this.page[index] as number;
+      for (let at = 0; at < READ_BYTES; at++) {
+        if (memory.bytes[address + at] === patternByte(page, at)) continue;
+        throw new Error(`buffer ${index} does not hold page ${page} at byte ${at}`);
+      }
+    });
+  }
+}
+
+function patternByte(page: number, at: number): number {
+  return (page * 31 + (page >>> 8) + at * 7) & 0xff;
+}
+
+async function fill(machine: Machine): Promise<void> {
+  const disk = machine.disk('nvme0n1');
+  const pages = FILL_BYTES / READ_BYTES;
+  for (let first = 0; first < READS_IN_NAMESPACE; first += pages) {
+    const bytes = Uint8Array.from({ length: FILL_BYTES }, (_, i) => patternByte(first + (i >>> 12), i & 4095));
+    await disk.write(first * READ_BYTES, bytes);
+  }
+}
+
+/** Nanoseconds of host time per read, after warming up; with `data` every byte is copied and the last ones checked. */
+export async function measureReads(data: boolean, reads: number): Promise<number> {
+  const parts: MachineParts = data ? {} : { blockStore: ({ sizeBytes }) => new NullStore(sizeBytes) };
+  const machine = await createMachine(
+    { cpus: 1, memoryMiB: 32, checks: 'off', trace: 'off', nvme: [{ preset: 'qemu-7.2', namespaces: [{ sizeMiB: NAMESPACE_MIB }] }] },
+    { parts },
+  );
+  await machine.modprobe('nvme');
+  // With one hardware queue the default is mq-deadline; what is measured is the way of a queue without a scheduler.
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
+  if (data) await fill(machine);
+  const reader = new Reader(machine, machine.allocBuffer(QUEUE_DEPTH * READ_BYTES).pages);
+  await reader.run(WARM_UP_READS);
+  const start = performance.now();
+  await reader.run(reads);
+  const ns = ((performance.now() - start) * 1e6) / reads;
+  if (data) reader.verify();
+  machine.close();
+  return ns;
+}
