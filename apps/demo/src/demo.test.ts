@@ -149,8 +149,12 @@ describe('--seed', () => {
 });
 
 describe('--cpus', () => {
-  it('has a queue for each CPU', async () => {
+  // @acceptance 94
+  it('has a queue and a named interrupt for each CPU, and one for the admin queue', async () => {
     const { out } = await demo(['--cpus', '2']);
+    const { interrupts } = JSON.parse((await demo(['--cpus', '2', '--json'])).out);
+    const names = interrupts.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(['nvme0q0', 'nvme0q1', 'nvme0q2']);
     expect(out).toContain('2/0/0 default/read/poll queues');
     expect(out).toContain('profile 6.12, 2 CPUs');
     expect(out.match(/^ {2}nvme0q\d+/gm)).toHaveLength(3);

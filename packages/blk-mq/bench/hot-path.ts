@@ -57,18 +57,30 @@ class EmptyDriver implements BlkMqOps {
   }
 }
 
-let ended = 0;
+const ended = new Float64Array(1);
 const endIo = (_bio: Bio): void => {
-  ended++;
+  ended[0]++;
 };
 
 await door.call('bench', async () => {
   const driver = new EmptyDriver();
   const set = blkMq.blkMqAllocTagSet({
-    name: 'empty', ops: driver, nrHwQueues: 4, nrMaps: 1, queueDepth: 1023, reservedTags: 0, numaNode: 0,
-    timeoutNs: 30e9, flags: 0, driverData: null,
+    name: 'empty',
+    ops: driver,
+    nrHwQueues: 4,
+    nrMaps: 1,
+    queueDepth: 1023,
+    reservedTags: 0,
+    numaNode: 0,
+    timeoutNs: 30e9,
+    flags: 0,
+    driverData: null,
   });
-  const disk = blkMq.blkMqAllocDisk(set, { maxHwSectors: 1024, virtBoundaryMask: 4095, writeCache: true, fua: true }, null);
+  const disk = blkMq.blkMqAllocDisk(
+    set,
+    { maxHwSectors: 1024, virtBoundaryMask: 4095, writeCache: true, fua: true },
+    null,
+  );
   blkMq.setDiskName(disk, 'bench0', {}, null);
   blkMq.setCapacityAndNotify(disk, 1 << 20);
   const bios = Array.from({ length: 32 }, (_, i) => {

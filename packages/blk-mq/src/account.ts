@@ -14,7 +14,7 @@ import {
   RQF_IO_STAT,
   SECTOR_SIZE,
 } from './ports.js';
-import { isPassthrough, RQF_STATED, type RequestImpl } from './request.js';
+import { isPassthrough, type RequestImpl, RQF_STATED } from './request.js';
 
 /** @kernel include/linux/blk_types.h stat_group */
 export const STAT_READ = 0;

@@ -22,11 +22,12 @@ export interface AllocFlags {
 
 function route(q: Queue, opf: number, hctxIndex: number): { hctx: HwCtx; ctx: SwCtx } {
   const { cpu } = q.blk.ex;
-  const own = q.ctxs[cpu < 0 ? 0 : cpu];
+  const own = q.ctxs[Math.max(cpu, 0)];
   if (hctxIndex < 0) return { hctx: own.hctxs[hctxType(opf)], ctx: own };
   const hctx = q.hctxs[hctxIndex];
   if (hctx === undefined) throw new KernelError('EIO', `blk_mq_alloc_request_hctx: no hardware queue ${hctxIndex}`);
-  if (hctx.cpus.length === 0) throw new KernelError('EXDEV', `blk_mq_alloc_request_hctx: no CPU for queue ${hctxIndex}`);
+  if (hctx.cpus.length === 0)
+    throw new KernelError('EXDEV', `blk_mq_alloc_request_hctx: no CPU for queue ${hctxIndex}`);
   return { hctx, ctx: hctx.cpus.includes(own.cpu) ? own : q.ctxs[hctx.cpus[0]] };
 }
 

@@ -5,12 +5,12 @@
 import type { DeviceClass, DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
 import type { Executor, HasKernel, Kernel, Trace } from '@nvme-stack/kernel';
-import type { Workqueues, WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
+import type { WorkqueueStruct, Workqueues, WorkStruct } from '@nvme-stack/workqueue/ports';
 import { WQ_HIGHPRI, WQ_MEM_RECLAIM } from '@nvme-stack/workqueue/ports';
 import { type BioImpl, BioPool } from './bio.js';
 import { BlkDone } from './complete-remote.js';
-import { BLK_ERAS, type BlkEra } from './eras.js';
 import { delayedFput } from './disk-add.js';
+import { BLK_ERAS, type BlkEra } from './eras.js';
 import type { Disk } from './gendisk.js';
 import { MAX_NESTED, Plug } from './plug.js';
 import type { IoSchedulerType } from './ports.js';

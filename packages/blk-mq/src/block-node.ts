@@ -4,11 +4,13 @@
  */
 import type { FileOperations, OpenFile } from '@nvme-stack/device-core/ports';
 import { KernelError, withMutex } from '@nvme-stack/kernel';
-import { errnoOfStatus, blkStatusToErrno } from './error-log.js';
+import { BioImpl } from './bio.js';
 import { bdevDiskChanged, openBdev, releaseBdev } from './disk-add.js';
+import { blkStatusToErrno, errnoOfStatus } from './error-log.js';
 import { type Disk, setDiskRo } from './gendisk.js';
 import type { PartitionImpl } from './partitions/partition.js';
 import {
+  BLK_STS_OK,
   BLKDISCARD,
   BLKFLSBUF,
   BLKGETSIZE,
@@ -23,12 +25,10 @@ import {
   BLKZEROOUT,
   type BlkIoctlRange,
   type BlkIoctlValue,
-  BLK_STS_OK,
   REQ_OP_DISCARD,
   REQ_OP_WRITE_ZEROES,
   SECTOR_SIZE,
 } from './ports.js';
-import { BioImpl } from './bio.js';
 import { submitBioWait } from './submit.js';
 
 /** Operations of a disk's node, or of a partition's. @kernel block/fops.c def_blk_fops */
@@ -128,7 +128,10 @@ async function rangeIoctl(
   const limit = (part === null ? disk.capacitySectors : part.sectors) * SECTOR_SIZE;
   const fits = offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes + lengthBytes <= limit;
   if (!fits || offsetBytes % block !== 0 || lengthBytes % block !== 0)
-    throw new KernelError('EINVAL', `range ${offsetBytes}+${lengthBytes} of ${file.path} (${limit} bytes, blocks of ${block})`);
+    throw new KernelError(
+      'EINVAL',
+      `range ${offsetBytes}+${lengthBytes} of ${file.path} (${limit} bytes, blocks of ${block})`,
+    );
   if (lengthBytes === 0) return 0;
   const bio = new BioImpl(0);
   bio.opf = op;

@@ -5,7 +5,7 @@
 import type { Item } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
 import { type IoCompBatch, MQ_RQ_COMPLETE, REQ_POLLED, type Request } from './ports.js';
-import { RequestList, type RequestImpl } from './request.js';
+import { type RequestImpl, RequestList } from './request.js';
 
 /** What other CPUs completed for one CPU. @kernel block/blk-mq.c blk_cpu_done */
 export class BlkDone {

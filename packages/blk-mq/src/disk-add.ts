@@ -4,14 +4,13 @@
  */
 import type { AttributeGroup, Device } from '@nvme-stack/device-core/ports';
 import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
+import type { Blk } from './blk.js';
 import { blockNodeOps } from './block-node.js';
 import { diskGroup } from './disk-sysfs.js';
 import { elevatorInitMq } from './elevator.js';
-import type { Blk } from './blk.js';
 import { allocExtMinor, type Disk, diskRelease, freeExtMinor } from './gendisk.js';
 import { addMqDirs } from './mq-sysfs.js';
 import { scanPartitions } from './partitions/scan.js';
-import type { Queue } from './queue.js';
 import { queueGroup } from './queue-sysfs.js';
 
 /** Throws EINVAL without a name, EEXIST for one that is taken. Task context. @kernel block/genhd.c device_add_disk */

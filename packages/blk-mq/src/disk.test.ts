@@ -44,7 +44,9 @@ describe('device_add_disk', () => {
     expect(read('queue/max_segment_size')).toBe('4294967295\n');
     expect(read('mq/1/cpu_list')).toBe('1\n');
     expect(read('mq/0/nr_tags')).toBe('32\n');
-    expect(m.kernel.procfs.read('/proc/partitions')).toBe('major minor  #blocks  name\n\n 259        0       1024 nvme0n1\n');
+    expect(m.kernel.procfs.read('/proc/partitions')).toBe(
+      'major minor  #blocks  name\n\n 259        0       1024 nvme0n1\n',
+    );
     expect(m.kernel.procfs.read('/proc/diskstats')).toMatch(/^ 259 {7}0 nvme0n1 3 0 24 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n$/);
     expect(m.deviceCore.listNodes()).toContain('nvme0n1');
   });

@@ -16,7 +16,7 @@ import {
   SECTOR_SIZE,
 } from './ports.js';
 import type { Queue } from './queue.js';
-import { isPassthrough, RequestList, type RequestImpl } from './request.js';
+import { isPassthrough, type RequestImpl, RequestList } from './request.js';
 import { BLOCK_RQ_INSERT, devNumber, rwbs } from './trace-events.js';
 
 /** A driver without resources is asked again after this time. @kernel block/blk-mq.c BLK_MQ_RESOURCE_DELAY */
@@ -41,7 +41,14 @@ export function insertRequest(blk: Blk, rq: RequestImpl, atHead: boolean): void 
 
 function traceInsert(blk: Blk, rq: RequestImpl): void {
   const dev = devNumber(rq.q.disk);
-  blk.trace.event(BLOCK_RQ_INSERT, dev, rq.sector, rq.dataLengthBytes / SECTOR_SIZE, rq.dataLengthBytes, rwbs(rq.cmdFlags));
+  blk.trace.event(
+    BLOCK_RQ_INSERT,
+    dev,
+    rq.sector,
+    rq.dataLengthBytes / SECTOR_SIZE,
+    rq.dataLengthBytes,
+    rwbs(rq.cmdFlags),
+  );
 }
 
 /** Puts it before whatever a scheduler has. @kernel block/blk-mq.c blk_mq_request_bypass_insert */
@@ -179,7 +186,8 @@ function putBack(hctx: HwCtx, list: RequestList, status: BlkStatus): void {
   list.append(hctx.dispatch);
   hctx.dispatch.append(list);
   hctx.restart = true;
-  if (status === BLK_STS_RESOURCE || hctx.tags.bitmap.busy === hctx.dispatch.count) delayRunHwQueue(hctx, RESOURCE_DELAY_NS);
+  if (status === BLK_STS_RESOURCE || hctx.tags.bitmap.busy === hctx.dispatch.count)
+    delayRunHwQueue(hctx, RESOURCE_DELAY_NS);
 }
 
 /** A request of a busy hardware queue was freed. @kernel block/blk-mq-sched.c __blk_mq_sched_restart */

@@ -20,14 +20,13 @@ import {
   RQF_QUIET,
   SECTOR_SIZE,
 } from './ports.js';
-import { isPassthrough, RQF_USE_SCHED, type RequestImpl } from './request.js';
+import { isPassthrough, type RequestImpl, RQF_USE_SCHED } from './request.js';
 import { giveTags } from './submit.js';
 import { clearTag, tagInUse } from './tags.js';
 import { BLOCK_RQ_COMPLETE, devNumber, rwbs } from './trace-events.js';
 
 /** Ends the first `bytes` of a request; true when something is left. Any context. @kernel block/blk-mq.c blk_update_request */
 export function updateRequest(blk: Blk, rq: RequestImpl, status: BlkStatus, bytes: number): boolean {
-  const { trace } = blk;
   if (blk.events) traceComplete(blk, rq, status, bytes);
   // Within a flush sequence bios end with its last step.
   if (rq.bio === null || (rq.rqFlags & RQF_FLUSH_SEQ) !== 0) return false;
@@ -192,7 +191,6 @@ function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
 
 /** Ends the bios of a request that did well. @kernel block/blk-mq.c blk_complete_request */
 function completeRequest(blk: Blk, rq: RequestImpl): void {
-  const { trace } = blk;
   if (blk.events) traceComplete(blk, rq, BLK_STS_OK, rq.dataLengthBytes);
   let bio = rq.bio;
   if (bio === null) return;

@@ -5,16 +5,9 @@
 import { Completion, complete, cpuRelax, traced, waitForCompletion } from '@nvme-stack/kernel';
 import { CompBatch } from './complete-remote.js';
 import { insertRequest, runHwQueue } from './dispatch.js';
-import {
-  BLK_STS_OK,
-  type BlkStatus,
-  HCTX_TYPE_POLL,
-  type Request,
-  RQ_END_IO_NONE,
-  type RqEndIoRet,
-} from './ports.js';
-import type { RequestImpl } from './request.js';
 import { flushBeforeSleep } from './plug.js';
+import { BLK_STS_OK, type BlkStatus, HCTX_TYPE_POLL, type Request, RQ_END_IO_NONE, type RqEndIoRet } from './ports.js';
+import type { RequestImpl } from './request.js';
 
 /** @kernel block/blk-mq.c blk_rq_wait */
 class RqWait {

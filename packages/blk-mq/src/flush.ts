@@ -7,6 +7,7 @@
  */
 import { accountFlush } from './account.js';
 import type { Blk } from './blk.js';
+import { schedRestart } from './dispatch.js';
 import { endRequest } from './end-request.js';
 import type { HwCtx } from './hw-ctx.js';
 import {
@@ -19,12 +20,11 @@ import {
   REQ_SYNC,
   type Request,
   RQ_END_IO_NONE,
-  type RqEndIoRet,
   RQF_FLUSH_SEQ,
+  type RqEndIoRet,
 } from './ports.js';
+import { RequestImpl, RequestList } from './request.js';
 import { kickRequeueList } from './requeue.js';
-import { RequestList, RequestImpl } from './request.js';
-import { schedRestart } from './dispatch.js';
 
 /** @kernel block/blk-flush.c REQ_FSEQ_* */
 const FSEQ_PREFLUSH = 1;

@@ -6,10 +6,10 @@ import type { Device, DevT, Kobject } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, traced } from '@nvme-stack/kernel';
 import { Stats } from './account.js';
 import type { Blk } from './blk.js';
+import { validateLimits } from './limits.js';
 import type { PartitionImpl } from './partitions/partition.js';
 import type { BlockDeviceOperations, Gendisk, QueueLimits } from './ports.js';
 import { allocQueue, applyMaxSectors, exitQueue, type Queue } from './queue.js';
-import { validateLimits } from './limits.js';
 import type { TagSet } from './tag-set.js';
 
 /** @kernel include/linux/major.h BLOCK_EXT_MAJOR */

@@ -2,14 +2,15 @@
  * Hardware queues and the per-CPU contexts that lead to them.
  * Kernel counterpart: include/linux/blk-mq.h blk_mq_hw_ctx, block/blk-mq.h blk_mq_ctx.
  */
-import type { DelayedWork } from '@nvme-stack/workqueue/ports';
+
 import type { HasKernel, Kernel } from '@nvme-stack/kernel';
+import type { DelayedWork } from '@nvme-stack/workqueue/ports';
 import type { CompBatch } from './complete-remote.js';
 import type { FlushQueue } from './flush.js';
 import type { BlkMqHwCtx, BlkMqQueueData } from './ports.js';
 import { HCTX_MAX_TYPES } from './ports.js';
 import type { Queue } from './queue.js';
-import { RequestList, type RequestImpl } from './request.js';
+import { type RequestImpl, RequestList } from './request.js';
 import type { Tags } from './tags.js';
 
 /** What `queueRq` is given; one per hardware queue, refilled. */

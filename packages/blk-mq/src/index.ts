@@ -15,7 +15,16 @@ import { elevatorSwitch, registerScheduler } from './elevator.js';
 import { endRequest, endRequestBatch, freeRequest, updateRequest } from './end-request.js';
 import { executeRq, executeRqNowait } from './execute.js';
 import * as freeze from './freeze.js';
-import { allocDisk, BLOCK_EXT_MAJOR, commitLimits, type Disk, putDisk, setCapacityAndNotify, setDiskName, setDiskRo } from './gendisk.js';
+import {
+  allocDisk,
+  BLOCK_EXT_MAJOR,
+  commitLimits,
+  type Disk,
+  putDisk,
+  setCapacityAndNotify,
+  setDiskName,
+  setDiskRo,
+} from './gendisk.js';
 import { lookupNode } from './lookup.js';
 import { rqMapSg } from './map-sg.js';
 import { blkFinishPlug, blkStartPlug, type Plug } from './plug.js';
@@ -24,8 +33,8 @@ import type { BlkMq, BlkMqTagSet, Gendisk, Request, RequestQueue } from './ports
 import { showDiskstats, showPartitions } from './procfs.js';
 import { allocQueue, blkSyncQueue, destroyQueue, type Queue } from './queue.js';
 import { blkMqHctxMapQueues, blkMqMapQueues } from './queue-map.js';
-import { delayKickRequeueList, kickRequeueList, requeueRequest } from './requeue.js';
 import type { RequestImpl } from './request.js';
+import { delayKickRequeueList, kickRequeueList, requeueRequest } from './requeue.js';
 import { mqDeadlineType } from './schedulers/mq-deadline.js';
 import { submitBio, submitBioWait } from './submit.js';
 import { allocTagSet, freeTagSet, type TagSet, updateNrHwQueues } from './tag-set.js';
@@ -44,9 +53,20 @@ type Part<K extends keyof BlkMq> = Pick<BlkMq, K>;
 function tagSetsAndQueues(
   blk: Blk,
 ): Part<
-  | 'blkMqAllocTagSet' | 'blkMqFreeTagSet' | 'blkMqUpdateNrHwQueues' | 'blkMqMapQueues' | 'blkMqHctxMapQueues'
-  | 'blkMqAllocQueue' | 'blkMqDestroyQueue' | 'queueLimitsCommitUpdate' | 'setQueueTimeout' | 'blkSyncQueue'
-  | 'blkMqTagsetBusyIter' | 'blkMqTagsetWaitCompletedRequest' | 'registerScheduler' | 'elevatorSwitch'
+  | 'blkMqAllocTagSet'
+  | 'blkMqFreeTagSet'
+  | 'blkMqUpdateNrHwQueues'
+  | 'blkMqMapQueues'
+  | 'blkMqHctxMapQueues'
+  | 'blkMqAllocQueue'
+  | 'blkMqDestroyQueue'
+  | 'queueLimitsCommitUpdate'
+  | 'setQueueTimeout'
+  | 'blkSyncQueue'
+  | 'blkMqTagsetBusyIter'
+  | 'blkMqTagsetWaitCompletedRequest'
+  | 'registerScheduler'
+  | 'elevatorSwitch'
 > {
   return {
     blkMqAllocTagSet: (init) => allocTagSet(blk, init),
@@ -69,8 +89,16 @@ function tagSetsAndQueues(
 function diskPart(
   blk: Blk,
 ): Part<
-  | 'blkMqAllocDisk' | 'setDiskName' | 'setCapacityAndNotify' | 'setDiskRo' | 'deviceAddDisk' | 'delGendisk'
-  | 'blkMarkDiskDead' | 'putDisk' | 'lookup' | 'bdevDiskChanged'
+  | 'blkMqAllocDisk'
+  | 'setDiskName'
+  | 'setCapacityAndNotify'
+  | 'setDiskRo'
+  | 'deviceAddDisk'
+  | 'delGendisk'
+  | 'blkMarkDiskDead'
+  | 'putDisk'
+  | 'lookup'
+  | 'bdevDiskChanged'
 > {
   return {
     blkMqAllocDisk: (set, limits, queuedata) => allocDisk(setOf(set), limits, queuedata),
@@ -102,10 +130,26 @@ function biosAndPlugs(
 function requests(
   blk: Blk,
 ): Part<
-  | 'blkMqAllocRequest' | 'blkMqTryAllocRequest' | 'blkMqFreeRequest' | 'blkRqMapKern' | 'blkRqMapPages' | 'blkExecuteRq'
-  | 'blkExecuteRqNowait' | 'blkMqStartRequest' | 'blkMqCompleteRequestRemote' | 'blkMqCompleteRequest' | 'blkMqAddToBatch'
-  | 'blkMqEndRequest' | 'blkMqEndRequestBatch' | 'blkUpdateRequest' | 'blkMqRequeueRequest' | 'blkMqDelayKickRequeueList'
-  | 'blkMqKickRequeueList' | 'blkMqRunHwQueues' | 'ioCompBatch' | 'blkRqMapSg'
+  | 'blkMqAllocRequest'
+  | 'blkMqTryAllocRequest'
+  | 'blkMqFreeRequest'
+  | 'blkRqMapKern'
+  | 'blkRqMapPages'
+  | 'blkExecuteRq'
+  | 'blkExecuteRqNowait'
+  | 'blkMqStartRequest'
+  | 'blkMqCompleteRequestRemote'
+  | 'blkMqCompleteRequest'
+  | 'blkMqAddToBatch'
+  | 'blkMqEndRequest'
+  | 'blkMqEndRequestBatch'
+  | 'blkUpdateRequest'
+  | 'blkMqRequeueRequest'
+  | 'blkMqDelayKickRequeueList'
+  | 'blkMqKickRequeueList'
+  | 'blkMqRunHwQueues'
+  | 'ioCompBatch'
+  | 'blkRqMapSg'
 > {
   return {
     blkMqAllocRequest: (q, opf, flags) => allocPassthrough(qOf(q), opf, flags),
@@ -132,8 +176,15 @@ function requests(
 }
 
 function stopping(): Part<
-  | 'blkMqQuiesceQueueNowait' | 'blkMqUnquiesceQueue' | 'blkMqQuiesceTagset' | 'blkMqUnquiesceTagset' | 'blkFreezeQueueStart'
-  | 'blkMqFreezeQueue' | 'blkMqFreezeQueueWait' | 'blkMqFreezeQueueWaitTimeout' | 'blkMqUnfreezeQueue'
+  | 'blkMqQuiesceQueueNowait'
+  | 'blkMqUnquiesceQueue'
+  | 'blkMqQuiesceTagset'
+  | 'blkMqUnquiesceTagset'
+  | 'blkFreezeQueueStart'
+  | 'blkMqFreezeQueue'
+  | 'blkMqFreezeQueueWait'
+  | 'blkMqFreezeQueueWaitTimeout'
+  | 'blkMqUnfreezeQueue'
 > {
   return {
     blkMqQuiesceQueueNowait: (q) => freeze.blkMqQuiesceQueueNowait(qOf(q)),

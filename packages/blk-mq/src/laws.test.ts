@@ -2,9 +2,9 @@ import { sleepNs } from '@nvme-stack/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Bio, BLK_STS_OK, REQ_OP_READ, REQ_OP_WRITE } from './ports.js';
+import { bitmapClear, bitmapGet, bitmapTest, TagBitmap } from './tags.js';
 import { makeBio } from './testing/bios.js';
 import { createTestMachine, liveDisk, TEST_LIMITS } from './testing/test-machine.js';
-import { bitmapClear, bitmapGet, bitmapTest, TagBitmap } from './tags.js';
 
 describe('laws', () => {
   it('no tag is out twice, and a free one is found as long as there is one', () => {
@@ -36,7 +36,10 @@ describe('laws', () => {
   it('no bio is lost or ended twice, whatever the order of completion', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ sector: fc.nat(900), write: fc.boolean(), plug: fc.boolean() }), { minLength: 1, maxLength: 40 }),
+        fc.array(fc.record({ sector: fc.nat(900), write: fc.boolean(), plug: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 40,
+        }),
         fc.array(fc.nat(), { minLength: 80, maxLength: 80 }),
         fc.constantFrom('6.12' as const, '6.1' as const),
         fc.constantFrom(1, 4),
@@ -73,7 +76,10 @@ describe('laws', () => {
   it('splitting covers a bio exactly, in order, within every limit', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ pages: fc.integer({ min: 1, max: 20 }), gap: fc.boolean() }), { minLength: 1, maxLength: 30 }),
+        fc.array(fc.record({ pages: fc.integer({ min: 1, max: 20 }), gap: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 30,
+        }),
         fc.record({
           maxHwSectors: fc.integer({ min: 8, max: 300 }),
           maxSegments: fc.integer({ min: 1, max: 12 }),
@@ -120,7 +126,7 @@ describe('laws', () => {
             }
             expect(next).toBe(start + bio.sizeBytes / 512);
             const media = new DataView(driver.media.buffer);
-            want.forEach((value, i) => expect(media.getUint32((start + i) * 512, true)).toBe(value));
+            for (const [i, value] of want.entries()) expect(media.getUint32((start + i) * 512, true)).toBe(value);
           });
         },
       ),
@@ -130,32 +136,38 @@ describe('laws', () => {
 
   it('merging keeps every byte in its place', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.shuffledSubarray(Array.from({ length: 24 }, (_, i) => i), { minLength: 1 }), async (blocks) => {
-        const m = createTestMachine({ trace: 'off' });
-        await m.run(async () => {
-          const { disk, driver } = await liveDisk(m, { sectors: 8192 });
-          const plug = m.blkMq.blkStartPlug();
-          let ended = 0;
-          for (const block of blocks) {
-            const bio = makeBio(m.blkMq, disk, REQ_OP_WRITE, block * 8, 8);
-            m.kernel.memory.bytes.fill(block + 1, bio.vecAddr[0], bio.vecAddr[0] + 4096);
-            bio.endIo = () => {
-              ended++;
-            };
-            m.blkMq.submitBio(bio);
-          }
-          m.blkMq.blkFinishPlug(plug);
-          await sleepNs(m.kernel, 1e6);
-          expect(ended).toBe(blocks.length);
-          expect(driver.seen.reduce((sum, s) => sum + s.lengthBytes, 0)).toBe(blocks.length * 4096);
-          expect(driver.seen.length + disk.stats.merges[1]).toBe(blocks.length);
-          for (let block = 0; block < 24; block++) {
-            const value = blocks.includes(block) ? block + 1 : 0;
-            expect(driver.media[block * 4096]).toBe(value);
-            expect(driver.media[block * 4096 + 4095]).toBe(value);
-          }
-        });
-      }),
+      fc.asyncProperty(
+        fc.shuffledSubarray(
+          Array.from({ length: 24 }, (_, i) => i),
+          { minLength: 1 },
+        ),
+        async (blocks) => {
+          const m = createTestMachine({ trace: 'off' });
+          await m.run(async () => {
+            const { disk, driver } = await liveDisk(m, { sectors: 8192 });
+            const plug = m.blkMq.blkStartPlug();
+            let ended = 0;
+            for (const block of blocks) {
+              const bio = makeBio(m.blkMq, disk, REQ_OP_WRITE, block * 8, 8);
+              m.kernel.memory.bytes.fill(block + 1, bio.vecAddr[0], bio.vecAddr[0] + 4096);
+              bio.endIo = () => {
+                ended++;
+              };
+              m.blkMq.submitBio(bio);
+            }
+            m.blkMq.blkFinishPlug(plug);
+            await sleepNs(m.kernel, 1e6);
+            expect(ended).toBe(blocks.length);
+            expect(driver.seen.reduce((sum, s) => sum + s.lengthBytes, 0)).toBe(blocks.length * 4096);
+            expect(driver.seen.length + disk.stats.merges[1]).toBe(blocks.length);
+            for (let block = 0; block < 24; block++) {
+              const value = blocks.includes(block) ? block + 1 : 0;
+              expect(driver.media[block * 4096]).toBe(value);
+              expect(driver.media[block * 4096 + 4095]).toBe(value);
+            }
+          });
+        },
+      ),
       { numRuns: 40 },
     );
   });

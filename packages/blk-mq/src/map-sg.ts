@@ -32,7 +32,7 @@ export function rqMapSg(blk: Blk, rq: RequestImpl, sg: ScatterList): number {
         continue;
       }
       while (length > 0) {
-        const take = length < max ? length : max;
+        const take = Math.min(length, max);
         if (n === capacity) blk.ex.bug(`blk_rq_map_sg: more than ${capacity} segments`);
         physAddr[n] = addr;
         lengthBytes[n++] = take;

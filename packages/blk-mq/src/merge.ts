@@ -2,9 +2,10 @@
  * Merging: a bio that continues, or comes right before, a request that has not been issued.
  * Kernel counterpart: block/blk-merge.c (blk_attempt_plug_merge, bio_attempt_back_merge, bio_attempt_front_merge).
  */
+
+import { accountMerge } from './account.js';
 import type { BioImpl } from './bio.js';
 import type { Blk } from './blk.js';
-import { accountMerge } from './account.js';
 import type { Plug } from './plug.js';
 import {
   REQ_FUA,
@@ -20,6 +21,7 @@ import {
 import type { Queue } from './queue.js';
 import { isPassthrough, type RequestImpl } from './request.js';
 import { hasGap } from './split.js';
+import { hctxType } from './submit.js';
 import { BLOCK_BIO_BACKMERGE, BLOCK_BIO_FRONTMERGE, devNumber, rwbs } from './trace-events.js';
 
 const NOMERGE_FLAGS = REQ_NOMERGE | REQ_PREFLUSH | REQ_FUA;
@@ -66,7 +68,7 @@ export function schedBioMerge(blk: Blk, q: Queue, bio: BioImpl): boolean {
   let merged = false;
   if (scheduler.findMerge !== undefined && (q.elevator !== null || q.none.total > 0)) {
     const cpu = blk.ex.cpu;
-    const rq = scheduler.findMerge(q.ctxs[cpu < 0 ? 0 : cpu].hctxs[0], bio) as RequestImpl | null;
+    const rq = scheduler.findMerge(q.ctxs[Math.max(cpu, 0)].hctxs[hctxType(bio.opf)], bio) as RequestImpl | null;
     if (rq !== null) merged = attemptBioMerge(blk, rq, bio);
   }
   if (blk.functions) trace.exit();
@@ -76,7 +78,8 @@ export function schedBioMerge(blk: Blk, q: Queue, bio: BioImpl): boolean {
 /** Merges if sector, kind and limits allow it. @kernel block/blk-merge.c blk_attempt_bio_merge */
 export function attemptBioMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (!rqMergeable(rq) || rq.cmdFlags !== bio.opf || rq.bio === null) return false;
-  if ((bio.opf & REQ_OP_MASK) === REQ_OP_DISCARD && rq.q.limits.maxDiscardSegments > 1) return discardMerge(blk, rq, bio);
+  if ((bio.opf & REQ_OP_MASK) === REQ_OP_DISCARD && rq.q.limits.maxDiscardSegments > 1)
+    return discardMerge(blk, rq, bio);
   if (rq.sector + rq.dataLengthBytes / SECTOR_SIZE === bio.sector) return backMerge(blk, rq, bio);
   if (bio.sector + bio.sizeBytes / SECTOR_SIZE === rq.sector) return frontMerge(blk, rq, bio);
   return false;
@@ -98,7 +101,6 @@ function fits(rq: RequestImpl, bio: BioImpl): boolean {
 /** @kernel block/blk-merge.c bio_attempt_back_merge */
 function backMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (!fits(rq, bio) || gapBetween(rq, rq.biotail as BioImpl, bio)) return false;
-  const { trace } = blk;
   if (blk.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
   append(rq, bio);
   accountMerge(rq);
@@ -108,7 +110,6 @@ function backMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
 /** @kernel block/blk-merge.c bio_attempt_front_merge */
 function frontMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (!fits(rq, bio) || gapBetween(rq, bio, rq.bio as BioImpl)) return false;
-  const { trace } = blk;
   if (blk.events) traceMerge(blk, BLOCK_BIO_FRONTMERGE, bio);
   bio.next = rq.bio;
   rq.bio = bio;
@@ -125,7 +126,6 @@ function discardMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (rq.nrPhysSegments >= limits.maxDiscardSegments) return false;
   if (rq.dataLengthBytes + bio.sizeBytes > Math.min(limits.maxDiscardSectors, rq.q.userMaxDiscardSectors) * SECTOR_SIZE)
     return false;
-  const { trace } = blk;
   if (blk.events) traceMerge(blk, BLOCK_BIO_BACKMERGE, bio);
   append(rq, bio);
   accountMerge(rq);

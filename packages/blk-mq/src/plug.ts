@@ -5,7 +5,7 @@
 import type { Blk } from './blk.js';
 import { insertRequest, issueDirectList, runHwQueue } from './dispatch.js';
 import type { BlkPlug } from './ports.js';
-import { RequestList, RQF_USE_SCHED, type RequestImpl } from './request.js';
+import { type RequestImpl, RequestList, RQF_USE_SCHED } from './request.js';
 import { BLOCK_PLUG, BLOCK_UNPLUG } from './trace-events.js';
 
 /** @kernel block/blk.h BLK_MAX_REQUEST_COUNT */

@@ -425,9 +425,17 @@ export interface BlkMq {
   blkFinishPlug(plug: BlkPlug): void;
 
   /** A driver-private request; op is REQ_OP_DRV_IN or _OUT. `reserved`/`nowait` as flags; `hctxIndex` -1: by CPU. Task context (may wait for a tag) unless nowait; null when none is free then. @kernel block/blk-mq.c blk_mq_alloc_request */
-  blkMqAllocRequest(q: RequestQueue, opf: number, flags: { readonly nowait?: boolean; readonly reserved?: boolean; readonly hctxIndex?: number }): Promise<Request>;
+  blkMqAllocRequest(
+    q: RequestQueue,
+    opf: number,
+    flags: { readonly nowait?: boolean; readonly reserved?: boolean; readonly hctxIndex?: number },
+  ): Promise<Request>;
   /** Never sleeps; null when no tag is free. Any context. */
-  blkMqTryAllocRequest(q: RequestQueue, opf: number, flags: { readonly reserved?: boolean; readonly hctxIndex?: number }): Request | null;
+  blkMqTryAllocRequest(
+    q: RequestQueue,
+    opf: number,
+    flags: { readonly reserved?: boolean; readonly hctxIndex?: number },
+  ): Request | null;
   blkMqFreeRequest(rq: Request): void;
   /** Attaches physical pieces as data of a driver-private request. @kernel block/blk-map.c blk_rq_map_kern */
   blkRqMapKern(rq: Request, physAddr: number, lengthBytes: number): void;
@@ -443,7 +451,12 @@ export interface BlkMq {
   blkMqCompleteRequestRemote(rq: Request): boolean;
   blkMqCompleteRequest(rq: Request): void;
   /** Adds to a batch unless it failed or has its own end; false: complete it alone. @kernel include/linux/blk-mq.h blk_mq_add_to_batch */
-  blkMqAddToBatch(rq: Request, iob: IoCompBatch | null, isError: boolean, complete: (iob: IoCompBatch) => void): boolean;
+  blkMqAddToBatch(
+    rq: Request,
+    iob: IoCompBatch | null,
+    isError: boolean,
+    complete: (iob: IoCompBatch) => void,
+  ): boolean;
   /** @kernel block/blk-mq.c blk_mq_end_request */
   blkMqEndRequest(rq: Request, status: BlkStatus): void;
   /** @kernel block/blk-mq.c blk_mq_end_request_batch */

@@ -2,10 +2,11 @@
  * /proc/partitions and /proc/diskstats.
  * Kernel counterpart: block/genhd.c (show_partition, diskstats_show).
  */
+
+import type { DevT } from '@nvme-stack/device-core/ports';
 import type { Stats } from './account.js';
 import type { Blk } from './blk.js';
 import { statColumns } from './disk-sysfs.js';
-import type { DevT } from '@nvme-stack/device-core/ports';
 
 interface Row {
   readonly devt: DevT;
@@ -32,7 +33,10 @@ const pad = (value: number, width: number): string => String(value).padStart(wid
 export function showPartitions(blk: Blk): string {
   const lines = rows(blk)
     .filter(({ sectors }) => sectors > 0)
-    .map(({ devt, name, sectors }) => `${pad(devt.major, 4)}  ${pad(devt.minor, 7)} ${pad(Math.floor(sectors / 2), 10)} ${name}\n`);
+    .map(
+      ({ devt, name, sectors }) =>
+        `${pad(devt.major, 4)}  ${pad(devt.minor, 7)} ${pad(Math.floor(sectors / 2), 10)} ${name}\n`,
+    );
   return lines.length === 0 ? '' : `major minor  #blocks  name\n\n${lines.join('')}`;
 }
 
@@ -40,6 +44,9 @@ export function showPartitions(blk: Blk): string {
 export function showDiskstats(blk: Blk): string {
   const now = blk.ex.now();
   return rows(blk)
-    .map(({ devt, name, stats }) => `${pad(devt.major, 4)} ${pad(devt.minor, 7)} ${name} ${statColumns(stats, now).join(' ')}\n`)
+    .map(
+      ({ devt, name, stats }) =>
+        `${pad(devt.major, 4)} ${pad(devt.minor, 7)} ${name} ${statColumns(stats, now).join(' ')}\n`,
+    )
     .join('');
 }

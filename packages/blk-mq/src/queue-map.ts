@@ -5,7 +5,7 @@
 import type { Device } from '@nvme-stack/device-core/ports';
 import { traced } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
-import { HCTX_MAX_TYPES, HCTX_TYPE_DEFAULT, type BlkMqQueueMap } from './ports.js';
+import { type BlkMqQueueMap, HCTX_MAX_TYPES, HCTX_TYPE_DEFAULT } from './ports.js';
 import type { Queue } from './queue.js';
 import type { TagSet } from './tag-set.js';
 

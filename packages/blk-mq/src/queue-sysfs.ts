@@ -30,7 +30,10 @@ function numberFile(
     store: (text) => {
       const value = Number(text.trim());
       if (text.trim() === '' || !(value >= bounds[0] && value <= bounds[1]) || value % 1 !== 0)
-        throw new KernelError('EINVAL', `queue/${name}: '${text.trim()}' is not a number from ${bounds[0]} to ${bounds[1]}`);
+        throw new KernelError(
+          'EINVAL',
+          `queue/${name}: '${text.trim()}' is not a number from ${bounds[0]} to ${bounds[1]}`,
+        );
       store(value);
     },
   };
@@ -86,32 +89,65 @@ function fixedFiles(disk: Disk): Attribute[] {
 function tunables(disk: Disk): Attribute[] {
   const q = disk.queue;
   return [
-    numberFile('max_sectors_kb', () => q.maxSectors / KIB_SECTORS, [PAGE_KIB, q.limits.maxHwSectors / KIB_SECTORS], (kib) => {
-      q.userMaxSectors = kib * KIB_SECTORS;
-      applyMaxSectors(q);
-    }),
-    numberFile('discard_max_bytes', () => discardMaxBytes(disk), [0, UINT32_MAX], (value) => {
-      const granularity = q.limits.discardGranularityBytes;
-      if (granularity > 0 && value % granularity !== 0)
-        throw new KernelError('EINVAL', `queue/discard_max_bytes: ${value} is not a multiple of ${granularity}`);
-      q.userMaxDiscardSectors = Math.floor(value / SECTOR_SIZE);
-    }),
-    numberFile('io_timeout', () => Math.floor(q.timeoutNs / NS_PER_MS), [1, UINT32_MAX], (ms) =>
-      setQueueTimeout(q, ms * NS_PER_MS),
+    numberFile(
+      'max_sectors_kb',
+      () => q.maxSectors / KIB_SECTORS,
+      [PAGE_KIB, q.limits.maxHwSectors / KIB_SECTORS],
+      (kib) => {
+        q.userMaxSectors = kib * KIB_SECTORS;
+        applyMaxSectors(q);
+      },
     ),
-    numberFile('iostats', () => (q.ioStat ? 1 : 0), [0, 1], (on) => {
-      q.ioStat = on === 1;
-    }),
-    numberFile('nomerges', () => q.noMerges, [0, 2], (value) => {
-      q.noMerges = value;
-    }),
+    numberFile(
+      'discard_max_bytes',
+      () => discardMaxBytes(disk),
+      [0, UINT32_MAX],
+      (value) => {
+        const granularity = q.limits.discardGranularityBytes;
+        if (granularity > 0 && value % granularity !== 0)
+          throw new KernelError('EINVAL', `queue/discard_max_bytes: ${value} is not a multiple of ${granularity}`);
+        q.userMaxDiscardSectors = Math.floor(value / SECTOR_SIZE);
+      },
+    ),
+    numberFile(
+      'io_timeout',
+      () => Math.floor(q.timeoutNs / NS_PER_MS),
+      [1, UINT32_MAX],
+      (ms) => setQueueTimeout(q, ms * NS_PER_MS),
+    ),
+    numberFile(
+      'iostats',
+      () => (q.ioStat ? 1 : 0),
+      [0, 1],
+      (on) => {
+        q.ioStat = on === 1;
+      },
+    ),
+    numberFile(
+      'nomerges',
+      () => q.noMerges,
+      [0, 2],
+      (value) => {
+        q.noMerges = value;
+      },
+    ),
     lineFile('nr_requests', () => q.nrRequests),
-    numberFile('read_ahead_kb', () => disk.readAheadKb, [0, UINT32_MAX], (kib) => {
-      disk.readAheadKb = kib;
-    }),
-    numberFile('rq_affinity', () => q.rqAffinity, [0, 2], (value) => {
-      q.rqAffinity = value;
-    }),
+    numberFile(
+      'read_ahead_kb',
+      () => disk.readAheadKb,
+      [0, UINT32_MAX],
+      (kib) => {
+        disk.readAheadKb = kib;
+      },
+    ),
+    numberFile(
+      'rq_affinity',
+      () => q.rqAffinity,
+      [0, 2],
+      (value) => {
+        q.rqAffinity = value;
+      },
+    ),
     schedulerFile(disk),
     writeCacheFile(disk),
   ];

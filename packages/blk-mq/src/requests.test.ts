@@ -225,7 +225,12 @@ describe('discard and write zeroes', () => {
   it('are split at their limits', async () => {
     const m = createTestMachine();
     await m.run(async () => {
-      const limits = { ...TEST_LIMITS, maxDiscardSectors: 1000, discardGranularityBytes: 4096, maxWriteZeroesSectors: 512 };
+      const limits = {
+        ...TEST_LIMITS,
+        maxDiscardSectors: 1000,
+        discardGranularityBytes: 4096,
+        maxWriteZeroesSectors: 512,
+      };
       const { disk, driver } = await liveDisk(m, { sectors: 8192 }, {}, limits);
       await m.blkMq.submitBioWait(makeBio(m.blkMq, disk, REQ_OP_DISCARD, 4, 2500, false));
       expect(driver.seen.map(({ sector, lengthBytes }) => [sector, lengthBytes / 512])).toEqual([

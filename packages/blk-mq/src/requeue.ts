@@ -6,7 +6,7 @@ import type { Blk } from './blk.js';
 import { bypassInsert, insertRequest, runHwQueues } from './dispatch.js';
 import { MQ_RQ_IDLE, RQF_DONTPREP, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
 import type { Queue } from './queue.js';
-import { RequestList, type RequestImpl } from './request.js';
+import { type RequestImpl, RequestList } from './request.js';
 import { BLOCK_RQ_REQUEUE, devNumber, rwbs } from './trace-events.js';
 
 /** Any context. @kernel block/blk-mq.c blk_mq_requeue_request */

@@ -48,7 +48,9 @@ describe('waiting for a tag', () => {
       const { disk } = await liveDisk(m, { sectors: 8192 }, { queueDepth: 1 });
       m.blkMq.submitBio(makeBio(m.blkMq, disk, REQ_OP_WRITE, 0, 8));
       expect(m.blkMq.blkMqTryAllocRequest(disk.queue, REQ_OP_DRV_IN, {})).toBeNull();
-      await expect(m.blkMq.blkMqAllocRequest(disk.queue, REQ_OP_DRV_IN, { nowait: true })).rejects.toMatchObject({ code: 'EAGAIN' });
+      await expect(m.blkMq.blkMqAllocRequest(disk.queue, REQ_OP_DRV_IN, { nowait: true })).rejects.toMatchObject({
+        code: 'EAGAIN',
+      });
       const rq = await m.blkMq.blkMqAllocRequest(disk.queue, REQ_OP_DRV_IN, {});
       m.blkMq.blkMqFreeRequest(rq);
     });

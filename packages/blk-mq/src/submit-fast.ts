@@ -60,7 +60,7 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
   const bit = bitmapGet(tags.bitmap, cpu);
   if (bit < 0) return false;
   bio.inFlight = true;
-
+  q.usage++;
   const rq = tags.staticRqs[bit + tags.nrReserved];
   if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`tag ${rq.tag} of ${tags.name} handed out while its request is in use`);
   if (rq.mqCtx !== ctx || rq.mqHctx !== hctx) {
@@ -88,7 +88,11 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
 
 /** Whether no limit touches the bio; sets `bio.nrSegs`. */
 function wholeFits(blk: Blk, q: Queue, bio: BioImpl): boolean {
-  if (q.limits.chunkSectors === 0 && bio.vcnt === 1 && bio.vecLengthBytes[0] + (bio.vecAddr[0] & PAGE_MASK) <= PAGE_SIZE) {
+  if (
+    q.limits.chunkSectors === 0 &&
+    bio.vcnt === 1 &&
+    bio.vecLengthBytes[0] + (bio.vecAddr[0] & PAGE_MASK) <= PAGE_SIZE
+  ) {
     bio.nrSegs = 1;
     return true;
   }

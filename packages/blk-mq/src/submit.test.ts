@@ -1,8 +1,7 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
-
-import { createTestMachine, functionTree, liveDisk } from './testing/test-machine.js';
 import { BLK_STS_IOERR, BLK_STS_OK, REQ_OP_READ, REQ_OP_WRITE, REQ_SYNC } from './ports.js';
+import { createTestMachine, functionTree, liveDisk } from './testing/test-machine.js';
 
 const indentTree = (text: string): string[] => text.split('\n').filter((line) => line.trim() !== '');
 
@@ -71,7 +70,12 @@ blk_mq_end_request_batch
       return functionTree(m.kernel, from).map((line) => line.trim());
     });
     const at = tree.indexOf('blk_mq_submit_bio');
-    expect(tree.slice(at + 1, at + 5)).toEqual(['bio_split_rw', 'bio_split_rw_at', 'bvec_split_segs', 'blk_attempt_plug_merge']);
+    expect(tree.slice(at + 1, at + 5)).toEqual([
+      'bio_split_rw',
+      'bio_split_rw_at',
+      'bvec_split_segs',
+      'blk_attempt_plug_merge',
+    ]);
   });
 });
 
@@ -129,7 +133,7 @@ describe('data', () => {
         });
       };
       const { bytes } = m.kernel.memory;
-      pages.forEach((addr, i) => bytes.fill(i & 0xff, addr, addr + 4096));
+      for (const [i, addr] of pages.entries()) bytes.fill(i & 0xff, addr, addr + 4096);
       fill(REQ_OP_WRITE);
       expect(await m.blkMq.submitBioWait(bio)).toBe(BLK_STS_OK);
       expect(driver.seen.map((s) => [s.sector, s.lengthBytes / 512])).toEqual([
@@ -140,7 +144,7 @@ describe('data', () => {
       for (const addr of pages) bytes.fill(0xee, addr, addr + 4096);
       fill(REQ_OP_READ);
       expect(await m.blkMq.submitBioWait(bio)).toBe(BLK_STS_OK);
-      pages.forEach((addr, i) => expect(bytes[addr + 4095]).toBe(i & 0xff));
+      for (const [i, addr] of pages.entries()) expect(bytes[addr + 4095]).toBe(i & 0xff);
     });
   });
 
@@ -161,5 +165,4 @@ describe('data', () => {
       );
     });
   });
-
 });

@@ -7,10 +7,10 @@
  */
 import { Completion, complete, cpuRelax, traced, waitForCompletion } from '@nvme-stack/kernel';
 import { accountIoStart } from './account.js';
-import { bioEndWith, bioIoError, type BioImpl, bioWouldblockError } from './bio.js';
+import { type BioImpl, bioEndWith, bioIoError, bioWouldblockError } from './bio.js';
+import { checkEod, checkOp, checkRo } from './bio-checks.js';
 import type { Blk } from './blk.js';
 import { insertRequest, runHwQueue } from './dispatch.js';
-import { checkEod, checkOp, checkRo } from './bio-checks.js';
 import { insertFlush } from './flush.js';
 import { enterFrozen, queueExit } from './freeze.js';
 import type { Disk } from './gendisk.js';
@@ -40,7 +40,7 @@ import {
   SECTOR_SIZE,
 } from './ports.js';
 import type { Queue } from './queue.js';
-import { RQF_USE_SCHED, type RequestImpl } from './request.js';
+import { type RequestImpl, RQF_USE_SCHED } from './request.js';
 import { SPLIT_IMPOSSIBLE, SPLIT_NONE, splitBio, splitLength } from './split.js';
 import { issueAlone, submitFast } from './submit-fast.js';
 import { bitmapGet, grantTasks, parkForTag, type Tags, unparkFirst } from './tags.js';
@@ -155,7 +155,7 @@ function blkMqSubmitBio(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): Bi
 function mergeOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): void {
   if (q.noMerges === 0 && bioMergeable(bio) && attemptMerge(blk, q, bio, plug)) return;
   const cpu = blk.ex.cpu;
-  const ctx = q.ctxs[cpu < 0 ? 0 : cpu];
+  const ctx = q.ctxs[Math.max(cpu, 0)];
   const hctx = ctx.hctxs[hctxType(bio.opf)];
   q.usage++;
   const { tags } = hctx;
@@ -251,7 +251,6 @@ function usesScheduler(opf: number): boolean {
 
 /** @kernel block/blk-mq.c blk_mq_submit_bio (from trace_block_getrq on) */
 function queueRequest(blk: Blk, q: Queue, bio: BioImpl, rq: RequestImpl, plug: Plug | null): void {
-  const { trace } = blk;
   if (blk.events) traceBio(blk, BLOCK_GETRQ, bio);
   bioToRequest(rq, bio);
   if ((bio.opf & REQ_POLLED) !== 0) bio.cookie = rq.mqHctx.queueNum;
@@ -285,7 +284,7 @@ function bioToRequest(rq: RequestImpl, bio: BioImpl): void {
 export function giveTags(blk: Blk, tags: Tags): void {
   if (tags.draining) return;
   tags.draining = true;
-  if (tags.waitingTasks.length > 0) grantTasks(tags, blk.ex.cpu < 0 ? 0 : blk.ex.cpu);
+  if (tags.waitingTasks.length > 0) grantTasks(tags, Math.max(blk.ex.cpu, 0));
   const plug = blk.era.submitOwnsPlug && blk.plugDepth < MAX_NESTED ? blk.plugs[blk.plugDepth++] : null;
   while (tags.waitHead !== null && tags.bitmap.busy < tags.bitmap.depth) {
     const bio = unparkFirst(tags) as BioImpl;

@@ -8,8 +8,8 @@ import { blkMqFreezeQueue, blkMqUnfreezeQueue } from './freeze.js';
 import type { BlkMqOps, BlkMqTagSet, BlkMqTagSetInit, Request } from './ports.js';
 import { HCTX_MAX_TYPES, HCTX_TYPE_DEFAULT } from './ports.js';
 import type { Queue } from './queue.js';
-import { QueueMap, updateQueueMap } from './queue-map.js';
 import { reallocHwCtxs } from './queue.js';
+import { QueueMap, updateQueueMap } from './queue-map.js';
 import { RequestImpl } from './request.js';
 import { Tags, tagInUse, tagsBusy } from './tags.js';
 

@@ -5,7 +5,7 @@
 import type { Item } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
 import { queueBusyIter } from './busy-iter.js';
-import { BLK_EH_RESET_TIMER, MQ_RQ_IN_FLIGHT, MQ_RQ_IDLE, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
+import { BLK_EH_RESET_TIMER, MQ_RQ_IDLE, MQ_RQ_IN_FLIGHT, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
 import type { Queue } from './queue.js';
 import type { RequestImpl } from './request.js';
 import { BLOCK_RQ_ISSUE, devNumber, rwbs } from './trace-events.js';
@@ -63,7 +63,7 @@ function armTimer(blk: Blk, q: Queue, deadlineNs: number): void {
   const over = deadlineNs % GRAIN_NS;
   const expiryNs = over === 0 ? deadlineNs : deadlineNs - over + GRAIN_NS;
   const cpu = blk.ex.cpu;
-  q.timeoutTimer.cpu = cpu < 0 ? 0 : cpu;
+  q.timeoutTimer.cpu = Math.max(cpu, 0);
   q.timerFloorNs = expiryNs - GRAIN_NS;
   blk.ex.arm(q.timeoutTimer, expiryNs);
 }

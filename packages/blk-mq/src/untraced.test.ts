@@ -5,7 +5,13 @@ import { REQ_FUA, REQ_NOWAIT, REQ_OP_DISCARD, REQ_OP_FLUSH, REQ_OP_READ, REQ_OP_
 import { makeBio } from './testing/bios.js';
 import { createTestMachine, liveDisk, TEST_LIMITS } from './testing/test-machine.js';
 
-const OPS = [REQ_OP_READ, REQ_OP_WRITE, REQ_OP_WRITE | REQ_FUA, REQ_OP_WRITE | REQ_PREFLUSH, REQ_OP_READ | REQ_NOWAIT] as const;
+const OPS = [
+  REQ_OP_READ,
+  REQ_OP_WRITE,
+  REQ_OP_WRITE | REQ_FUA,
+  REQ_OP_WRITE | REQ_PREFLUSH,
+  REQ_OP_READ | REQ_NOWAIT,
+] as const;
 
 interface Step {
   readonly what: 'io' | 'discard' | 'flush' | 'freeze' | 'quiesce' | 'wait';
@@ -16,7 +22,16 @@ interface Step {
 
 const steps = fc.array(
   fc.record({
-    what: fc.constantFrom('io' as const, 'io' as const, 'io' as const, 'discard' as const, 'flush' as const, 'freeze' as const, 'quiesce' as const, 'wait' as const),
+    what: fc.constantFrom(
+      'io' as const,
+      'io' as const,
+      'io' as const,
+      'discard' as const,
+      'flush' as const,
+      'freeze' as const,
+      'quiesce' as const,
+      'wait' as const,
+    ),
     op: fc.constantFrom(...OPS),
     sector: fc.integer({ min: 0, max: 1000 }),
     sectors: fc.integer({ min: 1, max: 40 }),
@@ -24,7 +39,13 @@ const steps = fc.array(
   { maxLength: 40 },
 );
 
-async function play(trace: 'off' | 'full', profile: '6.12' | '6.1', nrHwQueues: number, plugged: boolean, list: readonly Step[]) {
+async function play(
+  trace: 'off' | 'full',
+  profile: '6.12' | '6.1',
+  nrHwQueues: number,
+  plugged: boolean,
+  list: readonly Step[],
+) {
   const m = createTestMachine({ trace, profile });
   return await m.run(async () => {
     const limits = { ...TEST_LIMITS, maxHwSectors: 24, fua: false };
@@ -45,7 +66,14 @@ async function play(trace: 'off' | 'full', profile: '6.12' | '6.1', nrHwQueues: 
         await sleepNs(m.kernel, 700);
       } else {
         const opf = what === 'discard' ? REQ_OP_DISCARD : what === 'flush' ? REQ_OP_FLUSH : op;
-        const bio = makeBio(m.blkMq, disk, opf, what === 'flush' ? 0 : sector, what === 'flush' ? 0 : sectors, what === 'io');
+        const bio = makeBio(
+          m.blkMq,
+          disk,
+          opf,
+          what === 'flush' ? 0 : sector,
+          what === 'flush' ? 0 : sectors,
+          what === 'io',
+        );
         bio.endIo = (b) => ends.push(`${i}:${b.status}@${m.kernel.ex.now()}`);
         m.blkMq.submitBio(bio);
       }
@@ -56,17 +84,30 @@ async function play(trace: 'off' | 'full', profile: '6.12' | '6.1', nrHwQueues: 
     await sleepNs(m.kernel, 1e8);
     const ios = list.filter(({ what }) => what === 'io' || what === 'discard' || what === 'flush').length;
     expect(ends).toHaveLength(ios);
-    return { ends, seen: driver.seen, ios: [...disk.stats.ios], sectors: [...disk.stats.sectors], merges: [...disk.stats.merges] };
+    expect((q as unknown as { usage: number }).usage).toBe(0);
+    return {
+      ends,
+      seen: driver.seen,
+      ios: [...disk.stats.ios],
+      sectors: [...disk.stats.sectors],
+      merges: [...disk.stats.merges],
+    };
   });
 }
 
 describe('a run', () => {
   it('is the same whether it is traced or not', async () => {
     await fc.assert(
-      fc.asyncProperty(steps, fc.constantFrom('6.12' as const, '6.1' as const), fc.constantFrom(1, 4), fc.boolean(), async (list, profile, queues, plugged) => {
-        const traced = await play('full', profile, queues, plugged, list);
-        expect(await play('off', profile, queues, plugged, list)).toEqual(traced);
-      }),
+      fc.asyncProperty(
+        steps,
+        fc.constantFrom('6.12' as const, '6.1' as const),
+        fc.constantFrom(1, 4),
+        fc.boolean(),
+        async (list, profile, queues, plugged) => {
+          const traced = await play('full', profile, queues, plugged, list);
+          expect(await play('off', profile, queues, plugged, list)).toEqual(traced);
+        },
+      ),
       { numRuns: 60 },
     );
   });

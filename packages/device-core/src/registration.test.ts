@@ -73,6 +73,7 @@ describe('driver_register', () => {
     ]);
   });
 
+  // @acceptance 18
   it('probes in the registering thread otherwise (Linux 6.1 captured)', async () => {
     const test = createTestCore({ profile: '6.1' });
     const bus = tracedBus(new TestBus('pci'));
@@ -124,6 +125,7 @@ describe('driver_register', () => {
     expect(test.core.uevents.map((event) => event.action)).not.toContain('bind');
   });
 
+  // @acceptance 20
   it('tells user space after the probes, when the driver has all its files', async () => {
     const test = createTestCore();
     const bus = new TestBus('pci');
@@ -146,6 +148,7 @@ describe('driver_register', () => {
     ]);
   });
 
+  // @acceptance 15
   it.each(['6.12', '6.1'] as const)(
     'on a bus nobody registered returns -EINVAL with a message (%s)',
     async (profile) => {
@@ -158,6 +161,7 @@ describe('driver_register', () => {
     },
   );
 
+  // @acceptance 15
   it.each(['4.13', '4.10'] as const)(
     'on a bus nobody registered is a BUG that halts the machine (%s)',
     async (profile) => {
@@ -168,6 +172,7 @@ describe('driver_register', () => {
     },
   );
 
+  // @acceptance 16
   it('warns when bus and driver both have a method, and goes on', async () => {
     const test = createTestCore();
     const bus = new TestBus();
@@ -180,6 +185,7 @@ describe('driver_register', () => {
     expect(test.core.sysfs.exists('/sys/bus/test/drivers/old')).toBe(true);
   });
 
+  // @acceptance 17
   it('refuses a name that is taken, with -EBUSY and a line in the log', async () => {
     const test = createTestCore();
     const bus = new TestBus();
@@ -192,6 +198,7 @@ describe('driver_register', () => {
     expect(test.dmesg()).toEqual(["Error: Driver 'nvme' is already registered, aborting..."]);
   });
 
+  // @acceptance 19
   it('unwinds everything when the driver groups cannot be added', async () => {
     const test = createTestCore();
     const bus = new TestBus();

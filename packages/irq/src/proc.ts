@@ -2,7 +2,7 @@
  * /proc/interrupts and /proc/irq/.
  * Kernel counterpart: kernel/irq/proc.c, arch/x86/kernel/irq.c.
  */
-import type { Kernel } from '@nvme-stack/kernel';
+import { bitmapList, type Kernel } from '@nvme-stack/kernel';
 import { FLOW_NAMES, type IrqDesc } from './desc.js';
 import type { IrqSystem } from './system.js';
 
@@ -47,20 +47,7 @@ function ownRows(system: IrqSystem, width: number): string {
 export function registerIrqProc({ procfs }: Kernel, desc: IrqDesc): void {
   const dir = `/proc/irq/${desc.irq}`;
   desc.procFiles.push(
-    procfs.register(`${dir}/smp_affinity_list`, () => `${cpuList(desc.affinity)}\n`),
+    procfs.register(`${dir}/smp_affinity_list`, () => `${bitmapList(desc.affinity)}\n`),
     procfs.register(`${dir}/effective_affinity_list`, () => `${desc.effectiveCpu}\n`),
   );
-}
-
-/** CPU numbers as `0-3,8`. @kernel lib/bitmap-str.c bitmap_print_to_pagebuf */
-export function cpuList(cpus: readonly number[]): string {
-  const sorted = [...cpus].sort((a, b) => a - b);
-  const ranges: string[] = [];
-  for (let at = 0; at < sorted.length; ) {
-    let end = at;
-    while (end + 1 < sorted.length && sorted[end + 1] === sorted[end] + 1) end++;
-    ranges.push(end === at ? `${sorted[at]}` : `${sorted[at]}-${sorted[end]}`);
-    at = end + 1;
-  }
-  return ranges.join(',');
 }

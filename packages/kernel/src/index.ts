@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export { bitmapList } from './bitmap-list.js';
 export { type Costs, DEFAULT_COSTS } from './costs.js';
 export { Errno, type ErrnoCode, errnoName, errnoOf, KernelError } from './errno.js';
 export { BugError, DeadlockError } from './executor/errors.js';

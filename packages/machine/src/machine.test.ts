@@ -46,6 +46,7 @@ describe('a machine', () => {
     expect(firstDifference(await disk.read(4 * KIB, data.length), data)).toBe(-1);
   });
 
+  // @acceptance 6
   it('loads, unloads and loads again', async () => {
     const machine = await createMachine();
     for (let round = 0; round < 3; round++) {

@@ -35,6 +35,7 @@ const POLL = { name: 'use_poll', type: 'bool', defaultValue: false, mode: 0o444,
 const SECRET = { name: 'secret', type: 'charp', defaultValue: '', mode: 0, description: 'hidden' } as const;
 
 describe('insmod', () => {
+  // @acceptance 1
   it('runs exactly one init function, beneath do_one_initcall, and waits for asynchronous probes', async () => {
     const log: string[] = [];
     const { kernel, modules, run, workqueues, deviceCore } = loader();
@@ -89,6 +90,7 @@ describe('insmod', () => {
     },
   );
 
+  // @acceptance 1
   it('unloads a module whose init fails, and passes its error on', async () => {
     const { kernel, modules, run, sysfs, deviceCore } = loader();
     const init = async (): Promise<void> => {

@@ -210,6 +210,7 @@ describe('I/O queue commands', () => {
 });
 
 describe('completion queues', () => {
+  // @acceptance 113
   it('flip the phase once per pass, and report the submission head', () => {
     const { driver } = started({}, {});
     driver.createQueuePair(1, 5);

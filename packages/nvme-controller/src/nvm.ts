@@ -46,7 +46,7 @@ export function nvmCommand(controller: ControllerState, slot: CommandSlot): numb
       namespace.store.flush(slot);
       return sc.PENDING;
     case COMPARE:
-      return compare(controller, slot, namespace);
+      return readStore(controller, slot, namespace, MOVE_COMPARE);
     case WRITE_ZEROES:
       return writeZeroes(slot, namespace);
     case VERIFY:
@@ -109,15 +109,23 @@ export function isInRange(namespace: Namespace, slba: number, count: number): bo
 }
 
 function read(controller: ControllerState, slot: CommandSlot, namespace: Namespace): number {
+  if (controller.tracing) {
+    const slba = slot.cdw11 * 0x100000000 + slot.cdw10;
+    controller.host?.trace(trace.TRACE_READ, slot.cid, slot.nsid, (slot.cdw12 & 0xffff) + 1, slba);
+  }
+  return readStore(controller, slot, namespace, MOVE_TO_HOST);
+}
+
+/** Read and compare: what the store returns goes to the host, or is held against what the host has. */
+function readStore(controller: ControllerState, slot: CommandSlot, namespace: Namespace, move: number): number {
   const slba = slot.cdw11 * 0x100000000 + slot.cdw10;
   const count = (slot.cdw12 & 0xffff) + 1;
   const length = count * namespace.blockSize;
-  if (controller.tracing) controller.host?.trace(trace.TRACE_READ, slot.cid, slot.nsid, count, slba);
   if (length > controller.maxTransferBytes) return sc.SC_INVALID_FIELD;
   if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
   const status = mapData(controller, slot, length);
   if (status !== sc.SC_SUCCESS) return status;
-  slot.move = MOVE_TO_HOST;
+  slot.move = move;
   slot.state = SLOT_IN_STORE;
   namespace.store.read(slba * namespace.blockSize, length, slot);
   return sc.PENDING;
@@ -153,20 +161,6 @@ function flushAfterWrite(slot: CommandSlot): number {
   slot.controller.health.hostWriteCommands--;
   slot.state = SLOT_IN_STORE;
   (slot.namespace as Namespace).store.flush(slot);
-  return sc.PENDING;
-}
-
-function compare(controller: ControllerState, slot: CommandSlot, namespace: Namespace): number {
-  const slba = slot.cdw11 * 0x100000000 + slot.cdw10;
-  const count = (slot.cdw12 & 0xffff) + 1;
-  const length = count * namespace.blockSize;
-  if (length > controller.maxTransferBytes) return sc.SC_INVALID_FIELD;
-  if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
-  const status = mapData(controller, slot, length);
-  if (status !== sc.SC_SUCCESS) return status;
-  slot.move = MOVE_COMPARE;
-  slot.state = SLOT_IN_STORE;
-  namespace.store.read(slba * namespace.blockSize, length, slot);
   return sc.PENDING;
 }
 

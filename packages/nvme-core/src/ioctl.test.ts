@@ -39,6 +39,7 @@ async function bench(): Promise<{
 }
 
 describe('admin passthrough', () => {
+  // @acceptance 43
   it('reaches the admin queue and brings the data back', async () => {
     const { transport, ioctl, machine } = await bench();
     const free = machine.kernel.memory.freePageCount;

@@ -180,6 +180,7 @@ describe('starting a controller', () => {
     expect(new Set(hashes).size).toBe(1);
   });
 
+  // @acceptance 43
   it('survives every order of what is ready', async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const { machine, transport } = await probed({ interleave: true, seed }, [...ONE, { nsid: 2, blocks: 64 }]);

@@ -25,6 +25,8 @@ import { buildPrps, PRP_BAD_SG, PRP_OK, PrpPair, type PrpListSource } from './pr
 /** Words of PRP1 and PRP2 in a command. */
 const PRP1_WORD = 6;
 const PRP2_WORD = 8;
+/** Bits of an address below its page; addresses beyond 32 bits keep them. */
+const PAGE_OFFSET_MASK = NVME_CTRL_PAGE_SIZE - 1;
 const TWO_32 = 4294967296;
 
 /** Lists of the request being mapped; one per device, since mapping never sleeps. */
@@ -74,7 +76,7 @@ export function nvmeMapData(dev: NvmeDev, rq: Request, mapper: PrpMapper): BlkSt
   if (rq.nrPhysSegments === 1 && bio !== null) {
     const address = bio.vecAddr[0] as number;
     const length = bio.vecLengthBytes[0] as number;
-    if ((address % NVME_CTRL_PAGE_SIZE) + length <= 2 * NVME_CTRL_PAGE_SIZE) {
+    if ((address & PAGE_OFFSET_MASK) + length <= 2 * NVME_CTRL_PAGE_SIZE) {
       return nvmeSetupPrpSimple(dev, iod, address, length);
     }
   }
@@ -87,7 +89,7 @@ function nvmeSetupPrpSimple(dev: NvmeDev, iod: NvmeIod, address: number, length:
   iod.mapping = MAP_PAGE;
   iod.pageAddr = busAddr;
   iod.pageLengthBytes = length;
-  const first = NVME_CTRL_PAGE_SIZE - (busAddr % NVME_CTRL_PAGE_SIZE);
+  const first = NVME_CTRL_PAGE_SIZE - (busAddr & PAGE_OFFSET_MASK);
   writePrps(iod, busAddr, length > first ? busAddr + first : 0);
   return BLK_STS_OK;
 }
@@ -107,12 +109,17 @@ function nvmeSetupPrpList(dev: NvmeDev, rq: Request, iod: NvmeIod, mapper: PrpMa
   return BLK_STS_IOERR;
 }
 
+/** Bits 63 to 32 of an address; a store into a word keeps the rest by itself. */
+function highWord(address: number): number {
+  return address < TWO_32 ? 0 : Math.floor(address / TWO_32);
+}
+
 function writePrps(iod: NvmeIod, prp1: number, prp2: number): void {
   const { cmd } = iod.nvme;
-  cmd[PRP1_WORD] = prp1 % TWO_32;
-  cmd[PRP1_WORD + 1] = Math.floor(prp1 / TWO_32);
-  cmd[PRP2_WORD] = prp2 % TWO_32;
-  cmd[PRP2_WORD + 1] = Math.floor(prp2 / TWO_32);
+  cmd[PRP1_WORD] = prp1;
+  cmd[PRP1_WORD + 1] = highWord(prp1);
+  cmd[PRP2_WORD] = prp2;
+  cmd[PRP2_WORD + 1] = highWord(prp2);
 }
 
 /** Whether a request moves data: its own, or a payload the core made for it. @kernel include/linux/blk-mq.h blk_rq_nr_phys_segments */

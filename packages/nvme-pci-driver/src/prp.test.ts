@@ -150,6 +150,7 @@ describe('buildPrps', () => {
   ];
 
   for (const { name, pieces, prp1, prp2, kinds } of rows) {
+    // @acceptance 122 123 124
     it(`describes ${name}`, () => {
       const built = build(pieces);
       expect([built.outcome, built.prp1, built.prp2, built.lists.kinds]).toEqual([PRP_OK, prp1, prp2, kinds]);
@@ -167,6 +168,7 @@ describe('buildPrps', () => {
     expect([...words.subarray(0, 6)]).toEqual([0x5000, 2, 0x9000, 0, 0xdeadbeef, 0xdeadbeef]);
   });
 
+  // @acceptance 124
   it('points from the last entry of a full list page to the next page', () => {
     const { lists } = build([[HIGH, 514 * PAGE]]);
     expect(lists.entry(LIST, 510)).toBe(HIGH + 511 * PAGE);

@@ -15,11 +15,31 @@ import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
 
 const SQE_WORDS = SQE_BYTES / 4;
 
+/** Sixteen words, written out: a loop costs twice as much. */
+function copySqe(to: Uint32Array, at: number, cmd: Uint32Array): void {
+  to[at] = cmd[0] as number;
+  to[at + 1] = cmd[1] as number;
+  to[at + 2] = cmd[2] as number;
+  to[at + 3] = cmd[3] as number;
+  to[at + 4] = cmd[4] as number;
+  to[at + 5] = cmd[5] as number;
+  to[at + 6] = cmd[6] as number;
+  to[at + 7] = cmd[7] as number;
+  to[at + 8] = cmd[8] as number;
+  to[at + 9] = cmd[9] as number;
+  to[at + 10] = cmd[10] as number;
+  to[at + 11] = cmd[11] as number;
+  to[at + 12] = cmd[12] as number;
+  to[at + 13] = cmd[13] as number;
+  to[at + 14] = cmd[14] as number;
+  to[at + 15] = cmd[15] as number;
+}
+
 /** Copies a command into the next slot. Under sq_lock. @kernel drivers/nvme/host/pci.c nvme_sq_copy_cmd */
 export function nvmeSqCopyCmd(nvmeq: NvmeQueue, cmd: Uint32Array): void {
   const { sqWords, sqTail } = nvmeq;
   const start = sqTail * SQE_WORDS;
-  for (let i = 0; i < SQE_WORDS; i++) sqWords[start + i] = cmd[i] as number;
+  copySqe(sqWords, start, cmd);
   nvmeq.sqMemory.publish(start * 4, SQE_BYTES);
   nvmeq.sqTail = sqTail + 1 === nvmeq.qDepth ? 0 : sqTail + 1;
 }

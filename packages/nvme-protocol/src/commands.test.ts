@@ -26,6 +26,7 @@ function dwords(bytes: Uint8Array): number[] {
   return Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(i * 4, true));
 }
 
+// @acceptance 7
 test('every structure has the size the wire demands', () => {
   expect(() => nvmeCheckSize()).not.toThrow();
 });

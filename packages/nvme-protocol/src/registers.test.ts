@@ -33,6 +33,7 @@ test('every offset constant names the register that lies there', () => {
 });
 
 describe('doorbells', () => {
+  // @acceptance 103
   test.each([
     [0, 0, 0x1000, 0x1004],
     [1, 0, 0x1008, 0x100c],

@@ -19,12 +19,14 @@ describe('pci_match_id', () => {
     ['compares the subsystem ids', [{ ...idOf(0x8086, 0x0953, 3), subvendor: 0x1af4, subdevice: 0x1101 }], null],
     ['takes PCI_ANY_ID for any', [idOf(PCI_ANY_ID, PCI_ANY_ID, 4)], 4],
   ];
+  // @acceptance 25 33
   it.each(table)('%s', (_, ids, driverData) => {
     expect(pciMatchId(ids, pdev)?.driverData ?? null).toBe(driverData);
   });
 });
 
 describe('binding', () => {
+  // @acceptance 32
   it('offers every device to a driver that arrives, and probes what matches, as Linux 6.12 was captured', async () => {
     const test = createTestBus({
       slots: [
@@ -143,6 +145,7 @@ describe('dynamic ids and overrides', () => {
     return { test, driver, write };
   }
 
+  // @acceptance 25
   it('binds what new_id names, and forgets it on remove_id', async () => {
     const { driver, write } = await bound();
     expect(driver.log).toEqual([]);
@@ -162,6 +165,7 @@ describe('dynamic ids and overrides', () => {
     await write('drivers/nvme/new_id', '8086 1 ffffffff ffffffff 0 0 9');
   });
 
+  // @acceptance 25
   it('lets an override bind what no id names, and shut out what one does', async () => {
     const { test, driver, write } = await bound();
     await write('devices/0000:00:01.0/driver_override', 'nvme\n');

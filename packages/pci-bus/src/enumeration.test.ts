@@ -38,6 +38,7 @@ const endpointBehindPort = () =>
   new TestFunction({ capabilities: [{ kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_ENDPOINT }] });
 
 describe('enumeration', () => {
+  // @acceptance 22
   it('walks configuration space with the kernel’s functions in the kernel’s order', async () => {
     const test = createTestBus({ slots: [{ devfn: 4 << 3, function: new TestFunction() }] });
     await test.probe();

@@ -65,6 +65,7 @@ const affinity = (preVectors: number): IrqAffinity => ({
 });
 
 describe('interrupt vectors', () => {
+  // @acceptance 86
   it('prefers MSI-X, then MSI, then the pin', async () => {
     for (const [capabilities, kind, flags] of [
       [BOTH, 'msix', PCI_IRQ_ALL_TYPES],
@@ -78,6 +79,7 @@ describe('interrupt vectors', () => {
     }
   });
 
+  // @acceptance 88
   it('says ENOSPC when no kind was possible', async () => {
     const { alloc } = await ready([]);
     await expect(alloc(2, 4, PCI_IRQ_INTX)).rejects.toMatchObject({ code: 'ENOSPC' });
@@ -96,6 +98,7 @@ describe('interrupt vectors', () => {
     expect(await old.alloc(1, 1, PCI_IRQ_INTX)).toBe(1);
   });
 
+  // @acceptance 84
   it('switches the pin off with messages and on again without', async () => {
     const { alloc, free, fn } = await ready();
     const pinOff = (): boolean => (fn.configRead(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE) !== 0;
@@ -106,6 +109,7 @@ describe('interrupt vectors', () => {
     expect([pinOff(), fn.endpoint.msix?.enabled]).toEqual([false, false]);
   });
 
+  // @acceptance 84
   it('refuses MSI-X while MSI is on, and MSI while MSI-X is on', async () => {
     const { alloc, test, free } = await ready();
     await alloc(1, 1, PCI_IRQ_MSI);
@@ -119,6 +123,7 @@ describe('interrupt vectors', () => {
     ]);
   });
 
+  // @acceptance 91
   it('takes as many MSI-X vectors as the table, the request and the CPUs allow', async () => {
     const plenty = await ready();
     expect(await plenty.alloc(1, 64, PCI_IRQ_MSIX)).toBe(5);
@@ -138,6 +143,7 @@ describe('interrupt vectors', () => {
     expect(pdev.msiEnabled).toBe(true);
   });
 
+  // @acceptance 89
   it('spreads vectors only when asked to', async () => {
     const { alloc, free, test, pdev } = await ready();
     await alloc(1, 5, PCI_IRQ_MSIX | PCI_IRQ_AFFINITY, affinity(1));
@@ -204,6 +210,7 @@ describe('interrupt vectors', () => {
     expect(test.bridge.mapped.size).toBe(0);
   });
 
+  // @acceptance 85
   it('traces as Linux 6.12 was captured', async () => {
     const { alloc, test, pdev } = await ready();
     await alloc(1, 5, PCI_IRQ_ALL_TYPES | PCI_IRQ_AFFINITY);

@@ -3,7 +3,7 @@
  * Kernel counterpart: drivers/pci/pci-sysfs.c.
  */
 import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
-import { KernelError } from '@nvme-stack/kernel';
+import { bitmapList, KernelError } from '@nvme-stack/kernel';
 import { readConfig, writeConfig } from './access.js';
 import { pciDisableDevice, pciEnableDeviceMem } from './enable.js';
 import { PCI_RESOURCE_ROWS } from './pci-constants.js';
@@ -84,17 +84,6 @@ function localCpus(pdev: PciDevice): number[] {
   return node < 0 ? all : all.filter((cpu) => kernel.cpuToNode(cpu) === node);
 }
 
-/** `0-3,8`. */
-function cpuList(cpus: readonly number[]): string {
-  const ranges: string[] = [];
-  for (let i = 0; i < cpus.length; i++) {
-    const first = cpus[i] as number;
-    while (i + 1 < cpus.length && cpus[i + 1] === (cpus[i] as number) + 1) i++;
-    ranges.push(first === cpus[i] ? `${first}` : `${first}-${cpus[i]}`);
-  }
-  return ranges.join(',');
-}
-
 /** `ff` or `00000001,ffffffff`: a mask in words of 32 CPUs, the highest first. */
 function cpuMask(cpus: readonly number[], nrCpus: number): string {
   const words: string[] = [];
@@ -113,7 +102,7 @@ function placement(pdev: PciDevice): Attribute[] {
     ...bars,
     readOnly('irq', () => `${pdev.msiEnabled ? pdev.msi?.irqs[0] : pdev.irq}`),
     readOnly('local_cpus', () => cpuMask(localCpus(pdev), pdev.kernel.nrCpus)),
-    readOnly('local_cpulist', () => cpuList(localCpus(pdev))),
+    readOnly('local_cpulist', () => bitmapList(localCpus(pdev))),
     {
       name: 'numa_node',
       mode: 0o644,

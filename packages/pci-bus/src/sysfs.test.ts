@@ -1,8 +1,9 @@
-import { addCapability, PCI_EXP_TYPE_RC_END } from '@nvme-stack/pci-function';
+import { addCapability } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
 import { createTestBus, LoggingDriver, NVME_CLASS } from './fixtures/test-bus.js';
 import type { FakeSlot } from './testing/fake-host-bridge.js';
-import { nvmeLikeCapabilities, TestFunction } from './testing/test-function.js';
+import { SriovFunction } from './testing/sriov-function.js';
+import { TestFunction } from './testing/test-function.js';
 
 const DIR = '/sys/devices/pci0000:00/0000:00:04.0';
 
@@ -85,28 +86,6 @@ describe('a function’s directory', () => {
 
 const VFS = 3;
 
-/** A physical function whose virtual functions are the next device numbers. */
-function physicalFunction(): TestFunction {
-  const fn = new TestFunction({
-    capabilities: [
-      ...nvmeLikeCapabilities().filter(({ kind }) => kind === 'msix'),
-      { kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_RC_END },
-    ],
-  });
-  const { config } = fn.endpoint;
-  config.set(0x100, 0x00010010, 4);
-  config.set(0x10e, VFS, 2);
-  config.set(0x114, 1, 2);
-  config.set(0x116, 1, 2);
-  config.set(0x11a, 0x0011, 2);
-  config.allowWrite(0x108, 0x9, 2);
-  config.allowWrite(0x110, 0xffff, 2);
-  config.set(0x124, 4, 4);
-  config.allowWrite(0x124, 0xffffc000, 4);
-  config.allowWrite(0x128, 0xffffffff, 4);
-  return fn;
-}
-
 describe('virtual functions', () => {
   const vf = (): TestFunction => {
     const fn = new TestFunction({ bars: [], capabilities: [] });
@@ -115,7 +94,7 @@ describe('virtual functions', () => {
   };
 
   async function withDriver(configurable: boolean) {
-    const pf = physicalFunction();
+    const pf = new SriovFunction(VFS, 1);
     const found = await enumerated(pf);
     const driver = new LoggingDriver('nvme', [NVME_CLASS]);
     const { bus, bridge } = found.test;

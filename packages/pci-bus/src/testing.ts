@@ -19,4 +19,5 @@ export {
 export { FakeIrqs, FakeVectorDomain } from './testing/fake-irqs.js';
 export { idOf, LoggingDriver, NVME_CLASS } from './testing/logging-driver.js';
 export { createPciStack, type PciStack } from './testing/pci-stack.js';
+export { SRIOV_OFFSET, SriovFunction } from './testing/sriov-function.js';
 export { nvmeLikeCapabilities, TestFunction, type TestFunctionOptions } from './testing/test-function.js';

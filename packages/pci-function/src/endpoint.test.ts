@@ -195,6 +195,7 @@ describe('INTx', () => {
 });
 
 describe('DMA and power', () => {
+  // @acceptance 69
   it('master-aborts while bus mastering is off or the function is in D3hot', () => {
     const { fn, host } = plug();
     const bytes = new Uint8Array(4);

@@ -1,34 +1,19 @@
-import { nvmeLikeCapabilities, TestFunction } from '@nvme-stack/pci-bus/testing';
-import { PCI_EXP_TYPE_RC_END, type PciFunction } from '@nvme-stack/pci-function';
+import { SRIOV_OFFSET, SriovFunction, TestFunction } from '@nvme-stack/pci-bus/testing';
+import type { PciFunction } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
 import { createTestBoard } from './fixtures/test-board.js';
 
 /** A physical function that owns as many virtual ones as NumVFs says while VF Enable is set. */
-class PhysicalFunction extends TestFunction {
+class PhysicalFunction extends SriovFunction {
   readonly all = [0, 1, 2].map(() => new TestFunction({ bars: [], capabilities: [] }));
 
   constructor() {
-    super({
-      capabilities: [
-        ...nvmeLikeCapabilities().filter(({ kind }) => kind === 'msix'),
-        { kind: 'express', offset: 0x80, type: PCI_EXP_TYPE_RC_END },
-      ],
-    });
-    const { config } = this.endpoint;
-    config.set(0x100, 0x00010010, 4);
-    config.set(0x10e, 3, 2);
-    config.set(0x114, 1, 2);
-    config.set(0x116, 2, 2);
-    config.set(0x11a, 0x0011, 2);
-    config.allowWrite(0x108, 0x9, 2);
-    config.allowWrite(0x110, 0xffff, 2);
-    config.set(0x124, 4, 4);
-    config.allowWrite(0x124, 0xffffc000, 4);
-    config.allowWrite(0x128, 0xffffffff, 4);
+    super(3, 2);
   }
 
   virtualFunctions(): readonly PciFunction[] {
-    return (this.configRead(0x108, 2) & 1) === 0 ? [] : this.all.slice(0, this.configRead(0x110, 2));
+    const enabled = (this.configRead(SRIOV_OFFSET + 0x08, 2) & 1) !== 0;
+    return enabled ? this.all.slice(0, this.configRead(SRIOV_OFFSET + 0x10, 2)) : [];
   }
 }
 

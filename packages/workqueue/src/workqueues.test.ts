@@ -128,6 +128,7 @@ describe('placement', () => {
     return ran;
   }
 
+  // @acceptance 46 48
   it('leaves idle CPU A asleep when power counts, and uses it for bound works', async () => {
     expect(await seedStory({ powerEfficient: true }, 0)).toBe(0);
     expect(await seedStory({ powerEfficient: true }, WQ_UNBOUND)).toBe(1);
@@ -135,6 +136,7 @@ describe('placement', () => {
     expect(await seedStory({}, WQ_POWER_EFFICIENT)).toBe(0);
   });
 
+  // @acceptance 47
   it('runs an unbound work on an idle CPU, a bound one on the queueing CPU', async () => {
     const { kernel, door, workqueues } = setUp();
     const cpus: number[] = [];

@@ -11,6 +11,7 @@ const CASES: readonly (readonly [profile: KernelProfile, linux: string])[] = [['
 describe.each(CASES)('profile %s against Linux %s', (profile, linux) => {
   let run: Promise<GoldenRun> | undefined;
 
+  // @acceptance 55 59 82 102 104 127
   it.each(['ftrace-insmod', 'ftrace-io', 'mmio-cmd'])('%s has nothing missing, inverted or different', async (kind) => {
     run ??= goldenRun(createMachine, capturedMachine(profile));
     const name = `${kind}-${linux}.txt`;

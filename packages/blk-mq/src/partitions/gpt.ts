@@ -88,7 +88,16 @@ async function validGpt(state: ParsedPartitions, lba: number): Promise<Gpt | nul
   const entriesCrc = header.getUint32(88, true);
   if (entries === null || crc32(new Uint8Array(entries.buffer)) !== entriesCrc) return null;
   const diskGuid = guidText(header, 56);
-  return { myLba: lba, alternateLba: u64(header, 32), firstUsable, lastUsable, diskGuid, entryCount, entriesCrc, entries };
+  return {
+    myLba: lba,
+    alternateLba: u64(header, 32),
+    firstUsable,
+    lastUsable,
+    diskGuid,
+    entryCount,
+    entriesCrc,
+    entries,
+  };
 }
 
 /** Primary and backup, as far as they can be believed. @kernel block/partitions/efi.c find_valid_gpt */
@@ -123,11 +132,26 @@ function compareGpts(primary: Gpt | null, backup: Gpt | null, last: number, warn
     warn(`GPT:${text}`);
     warn(`GPT:${a} != ${b}`);
   };
-  check(backup.alternateLba === primary.myLba, 'alternate_lba don\'t match.', backup.alternateLba, primary.myLba);
-  check(primary.firstUsable === backup.firstUsable, 'first_usable_lbas don\'t match.', primary.firstUsable, backup.firstUsable);
-  check(primary.lastUsable === backup.lastUsable, 'last_usable_lbas don\'t match.', primary.lastUsable, backup.lastUsable);
-  check(primary.diskGuid === backup.diskGuid, 'disk_guids don\'t match.', primary.diskGuid, backup.diskGuid);
-  check(primary.entriesCrc === backup.entriesCrc, 'partition_entry_array_crc32 values don\'t match.', primary.entriesCrc, backup.entriesCrc);
+  check(backup.alternateLba === primary.myLba, "alternate_lba don't match.", backup.alternateLba, primary.myLba);
+  check(
+    primary.firstUsable === backup.firstUsable,
+    "first_usable_lbas don't match.",
+    primary.firstUsable,
+    backup.firstUsable,
+  );
+  check(
+    primary.lastUsable === backup.lastUsable,
+    "last_usable_lbas don't match.",
+    primary.lastUsable,
+    backup.lastUsable,
+  );
+  check(primary.diskGuid === backup.diskGuid, "disk_guids don't match.", primary.diskGuid, backup.diskGuid);
+  check(
+    primary.entriesCrc === backup.entriesCrc,
+    "partition_entry_array_crc32 values don't match.",
+    primary.entriesCrc,
+    backup.entriesCrc,
+  );
   const placed = primary.alternateLba === last;
   check(placed, 'Primary header thinks Alt. header is not at the end of the disk.', primary.alternateLba, last);
   check(backup.myLba === last, 'Alternate GPT header not at the end of the disk.', backup.myLba, last);

@@ -92,7 +92,8 @@ async function parseExtended(state: ParsedPartitions, first: number, size: numbe
       const offset = start * perBlock;
       const sectors = blocks * perBlock;
       // The third and fourth entries are often garbage.
-      if (i >= 2 && (offset + sectors > linkSize || link + offset < first || link + offset + sectors > first + size)) continue;
+      if (i >= 2 && (offset + sectors > linkSize || link + offset < first || link + offset + sectors > first + size))
+        continue;
       put(state, state.next, link + offset, sectors, uuidOf(signature, state.next));
       empty = -1;
       if (++state.next === state.limit) return;

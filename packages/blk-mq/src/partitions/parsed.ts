@@ -2,10 +2,20 @@
  * What a scan has found so far, and the sectors it reads: through the I/O path, page by page, each page once.
  * Kernel counterpart: block/partitions/check.h parsed_partitions, block/partitions/core.c read_part_sector.
  */
-import { Completion, complete, type HasKernel, type Kernel, KernelError, NO_PAGE, PAGE_SIZE, traced, waitForCompletion } from '@nvme-stack/kernel';
+import {
+  Completion,
+  complete,
+  type HasKernel,
+  type Kernel,
+  KernelError,
+  NO_PAGE,
+  PAGE_SIZE,
+  traced,
+  waitForCompletion,
+} from '@nvme-stack/kernel';
 import { BioImpl, bioAddPiece } from '../bio.js';
 import type { Disk } from '../gendisk.js';
-import { BLK_STS_OK, type Bio, REQ_OP_READ, SECTOR_SIZE } from '../ports.js';
+import { type Bio, BLK_STS_OK, REQ_OP_READ, SECTOR_SIZE } from '../ports.js';
 import { submitBio } from '../submit.js';
 import { partitionPrefix } from './partition.js';
 

@@ -32,15 +32,16 @@ function writeGpt(media: Uint8Array, ranges: readonly (readonly [number, number]
   const view = new DataView(entries.buffer);
   ranges.forEach(([from, to], i) => {
     const at = i * 128;
-    [0x0fc63daf, 0x47728483, 0x693d798e, 0xe47d47d8].forEach((word, w) => view.setUint32(at + w * 4, word, true));
+    const type = [0x0fc63daf, 0x47728483, 0x693d798e, 0xe47d47d8];
+    for (const [w, word] of type.entries()) view.setUint32(at + w * 4, word, true);
     view.setUint32(at + 16, 0x1000 + i, true);
     view.setUint32(at + 32, from, true);
     view.setUint32(at + 40, to, true);
-    'data'.split('').forEach((c, n) => view.setUint16(at + 56 + 2 * n, c.charCodeAt(0), true));
+    for (const [n, c] of [...'data'].entries()) view.setUint16(at + 56 + 2 * n, c.charCodeAt(0), true);
   });
   const header = (lba: number, other: number, table: number): void => {
     const h = new DataView(media.buffer, lba * 512, 512);
-    'EFI PART'.split('').forEach((c, n) => h.setUint8(n, c.charCodeAt(0)));
+    for (const [n, c] of [...'EFI PART'].entries()) h.setUint8(n, c.charCodeAt(0));
     h.setUint32(8, 0x10000, true);
     h.setUint32(12, 92, true);
     h.setUint32(24, lba, true);
@@ -79,7 +80,12 @@ describe('GPT', () => {
   it('makes a device of every partition', async () => {
     const m = createTestMachine();
     await m.run(async () => {
-      const { disk } = await addDisk(m, (media) => writeGpt(media, [[64, 1023], [1024, 4095]]));
+      const { disk } = await addDisk(m, (media) =>
+        writeGpt(media, [
+          [64, 1023],
+          [1024, 4095],
+        ]),
+      );
       expect(logged(m)).toContain(' nvme0n1: p1 p2');
       expect(disk.partitions.map(({ name, startSector, sectors }) => [name, startSector, sectors])).toEqual([
         ['nvme0n1p1', 64, 960],
@@ -158,7 +164,9 @@ describe('MBR', () => {
   it('cuts a partition short that reaches beyond the disk', async () => {
     const m = createTestMachine();
     await m.run(async () => {
-      const { disk } = await addDisk(m, (media) => writeMbr(media, 0, [{ slot: 0, type: 0x83, start: 8000, size: 1000 }]));
+      const { disk } = await addDisk(m, (media) =>
+        writeMbr(media, 0, [{ slot: 0, type: 0x83, start: 8000, size: 1000 }]),
+      );
       expect(logged(m)).toContain('nvme0n1: p1 size 1000 extends beyond EOD, truncated');
       expect(disk.partitions[0].sectors).toBe(192);
     });
@@ -179,7 +187,10 @@ describe('the node of a disk', () => {
       expect(size.value).toBe(SECTORS * 512);
       await expect(m.deviceCore.ioctl(file, BLKRRPART, null)).rejects.toMatchObject({ code: 'EBUSY' });
       await m.deviceCore.close(part);
-      writeGpt(driver.media, [[64, 127], [128, 1023]]);
+      writeGpt(driver.media, [
+        [64, 127],
+        [128, 1023],
+      ]);
       await m.deviceCore.ioctl(file, BLKRRPART, null);
       expect(disk.partitions.map(({ sectors }) => sectors)).toEqual([64, 896]);
       await expect(m.deviceCore.ioctl(file, 0x4e40, null)).rejects.toMatchObject({ code: 'ENOTTY' });
@@ -193,6 +204,10 @@ describe('the node of a disk', () => {
       const { disk } = await addDisk(m, (media) => writeGpt(media, [[64, 1023]]));
       await m.blkMq.submitBioWait(makeBio(m.blkMq, disk, REQ_OP_READ, 64, 8));
     });
-    expect(m.deviceCore.sysfs.read('/sys/block/nvme0n1/nvme0n1p1/stat').trim().split(/\s+/).slice(0, 3)).toEqual(['1', '0', '8']);
+    expect(m.deviceCore.sysfs.read('/sys/block/nvme0n1/nvme0n1p1/stat').trim().split(/\s+/).slice(0, 3)).toEqual([
+      '1',
+      '0',
+      '8',
+    ]);
   });
 });

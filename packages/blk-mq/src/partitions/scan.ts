@@ -10,7 +10,8 @@ import { PARTITION_PROBES, type PartitionProbe, unreadable } from './probes.js';
 
 /** Throws EBUSY while a partition is open. Task context. @kernel block/partitions/core.c bdev_disk_changed */
 export async function scanPartitions(disk: Disk): Promise<void> {
-  if (disk.partitions.some((part) => part.openers > 0)) throw new KernelError('EBUSY', `a partition of ${disk.name} is open`);
+  if (disk.partitions.some((part) => part.openers > 0))
+    throw new KernelError('EBUSY', `a partition of ${disk.name} is open`);
   await dropPartitions(disk);
   if (disk.capacitySectors === 0) return;
   const state = new ParsedPartitions(disk);

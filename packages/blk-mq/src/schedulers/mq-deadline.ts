@@ -4,7 +4,7 @@
  */
 import type { Kernel } from '@nvme-stack/kernel';
 import type { Bio, BlkMqHwCtx, IoScheduler, IoSchedulerType, Request, RequestQueue } from '../ports.js';
-import { RequestList, type RequestImpl } from '../request.js';
+import { type RequestImpl, RequestList } from '../request.js';
 import { adjoins } from './none.js';
 
 const READ = 0;

@@ -4,7 +4,7 @@
  */
 import type { Bio, BlkMqHwCtx, IoScheduler, IoSchedulerType, Request } from '../ports.js';
 import { SECTOR_SIZE } from '../ports.js';
-import { RequestList, type RequestImpl } from '../request.js';
+import { type RequestImpl, RequestList } from '../request.js';
 
 /** Requests looked at for a merge. @kernel block/blk-mq-sched.c blk_bio_list_merge */
 const MERGE_CHECKS = 8;
@@ -60,7 +60,8 @@ export class NoneScheduler implements IoScheduler {
 export function adjoins(rq: Request, bio: Bio): boolean {
   if (rq.cmdFlags !== bio.opf) return false;
   return (
-    rq.sector + rq.dataLengthBytes / SECTOR_SIZE === bio.sector || bio.sector + bio.sizeBytes / SECTOR_SIZE === rq.sector
+    rq.sector + rq.dataLengthBytes / SECTOR_SIZE === bio.sector ||
+    bio.sector + bio.sizeBytes / SECTOR_SIZE === rq.sector
   );
 }
 

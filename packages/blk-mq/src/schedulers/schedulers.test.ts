@@ -17,7 +17,14 @@ for (const type of TYPES) {
         await m.run(async () => {
           const { disk } = await liveDisk(m, { sectors: 64 });
           const request = (hctx: BlkMqHwCtx, opf: number, sector: number, sectors: number): Request =>
-            ({ mqHctx: hctx, cmdFlags: opf, sector, dataLengthBytes: sectors * 512, next: null, fifoTimeNs: 0 }) as unknown as Request;
+            ({
+              mqHctx: hctx,
+              cmdFlags: opf,
+              sector,
+              dataLengthBytes: sectors * 512,
+              next: null,
+              fifoTimeNs: 0,
+            }) as unknown as Request;
           const advance = async (ns: number): Promise<void> => await sleepNs(m.kernel, ns);
           await run({ scheduler: type.create(disk.queue), hctxs: disk.queue.hctxs, request, advance });
         });

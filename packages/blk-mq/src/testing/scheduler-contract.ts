@@ -59,15 +59,22 @@ export const ioSchedulerContract: readonly SchedulerCase[] = [
       const out = drain(fixture);
       check(out.length === given.size, `${out.length} requests came out of ${given.size}`);
       check(new Set(out).size === out.length, 'a request came out twice');
-      check(out.every((rq) => given.has(rq)), 'a request came out that never went in');
-      check(fixture.hctxs.every((hctx) => !fixture.scheduler.hasWork(hctx)), 'hasWork when all has come out');
+      check(
+        out.every((rq) => given.has(rq)),
+        'a request came out that never went in',
+      );
+      check(
+        fixture.hctxs.every((hctx) => !fixture.scheduler.hasWork(hctx)),
+        'hasWork when all has come out',
+      );
     },
   },
   {
     name: 'gives what was inserted at the head first',
     run: (fixture) => {
       const [hctx] = fixture.hctxs;
-      for (const sector of [0, 8, 16]) fixture.scheduler.insert(hctx, fixture.request(hctx, REQ_OP_READ, sector, 8), false);
+      for (const sector of [0, 8, 16])
+        fixture.scheduler.insert(hctx, fixture.request(hctx, REQ_OP_READ, sector, 8), false);
       const urgent = fixture.request(hctx, REQ_OP_WRITE, 800, 8);
       fixture.scheduler.insert(hctx, urgent, true);
       check(fixture.scheduler.dispatch(hctx) === urgent, 'the request at the head did not come first');

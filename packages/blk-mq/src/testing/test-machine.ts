@@ -6,8 +6,8 @@ import { createKernel, type FrontDoor, type HostLoop, type Kernel, type KernelOp
 import { createWorkqueues } from '@nvme-stack/workqueue';
 import type { Workqueues } from '@nvme-stack/workqueue/ports';
 import { createBlkMq } from '../index.js';
-import { RamDriver, type RamDriverOptions } from './ram-driver.js';
 import type { BlkMq, BlkMqTagSet, BlkMqTagSetInit, Gendisk, QueueLimits } from '../ports.js';
+import { RamDriver, type RamDriverOptions } from './ram-driver.js';
 
 declare const setImmediate: (fn: () => void) => unknown;
 declare const setTimeout: (fn: () => void, ms: number) => unknown;
