@@ -36,13 +36,22 @@ function tagsOf(path) {
   const tags = [];
   for (const comment of source.matchAll(/\/\*\*[\s\S]*?\*\//g)) {
     for (const tag of comment[0].matchAll(/@kernel ([^\n]*)/g)) {
-      const text = tag[1].replace(/\*\/.*$/, '').replace(/\s@\w.*$/, '').trim().replace(/\.$/, '');
+      const text = tag[1]
+        .replace(/\*\/.*$/, '')
+        .replace(/\s@\w.*$/, '')
+        .trim()
+        .replace(/\.$/, '');
       const [first, ...rest] = text.split(' ');
       const isPath = first.includes('/');
       const all = (isPath ? rest : [first, ...rest]).join(' ');
       const kind = KINDS.find((one) => all.includes(`(${one})`)) ?? 'faithful';
       const symbol = all.replace(`(${kind})`, '').trim();
-      tags.push({ path: isPath ? first : '', symbol, kind, ours: nameAfter(source, comment.index + comment[0].length) });
+      tags.push({
+        path: isPath ? first : '',
+        symbol,
+        kind,
+        ours: nameAfter(source, comment.index + comment[0].length),
+      });
     }
   }
   return tags;
@@ -53,12 +62,18 @@ function nameAfter(source, at) {
   const behind = source.slice(at, at + 400);
   const member = /^[^\S\n]*\n?([ ]+)/.exec(behind) !== null;
   const declared =
-    /^\s*(?:export\s+)?(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:const|let|function\*?|class|interface|type)\s+(\w+)/.exec(behind) ??
-    /^\s*(?:(?:private|protected|public|readonly|static|get|set|async)\s+)*['"]?(#?\w+)['"]?\s*[?!]?\s*[(:=<,;]/.exec(behind);
+    /^\s*(?:export\s+)?(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:const|let|function\*?|class|interface|type)\s+(\w+)/.exec(
+      behind,
+    ) ??
+    /^\s*(?:(?:private|protected|public|readonly|static|get|set|async)\s+)*['"]?(#?\w+)['"]?\s*[?!]?\s*[(:=<,;]/.exec(
+      behind,
+    );
   const name = declared?.[1];
   if (name === undefined || /^\s*import\b/.test(behind)) return '';
   if (!member) return name;
-  const owners = [...source.slice(0, at).matchAll(/^(?:export )?(?:abstract )?(?:class|interface|const|function|type) (\w+)/gm)];
+  const owners = [
+    ...source.slice(0, at).matchAll(/^(?:export )?(?:abstract )?(?:class|interface|const|function|type) (\w+)/gm),
+  ];
   const owner = owners.at(-1)?.[1];
   return owner === undefined ? name : `${owner}.${name}`;
 }

@@ -17,7 +17,8 @@ for (const file of testFiles()) {
   for (const { title, rows: claimed } of tests) {
     if (claimed.length > 0) found++;
     for (const row of claimed) {
-      if (!numbers.has(row)) problems.push(`${file}: "${title}" claims row ${row}; docs/acceptance.json has no such row.`);
+      if (!numbers.has(row))
+        problems.push(`${file}: "${title}" claims row ${row}; docs/acceptance.json has no such row.`);
       shownBy.set(row, [...(shownBy.get(row) ?? []), { file, title }]);
     }
   }

@@ -1,5 +1,14 @@
 /** What the READMEs say: examples run as written, the demo's lines come from a real run, links lead somewhere. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -47,7 +56,8 @@ describe.each(['README.md', 'packages/machine/README.md'])('the examples of %s',
 });
 
 it('README.md shows lines of a real run, in their order', async () => {
-  const shown = /<!-- demo output -->\n```text\n([\s\S]*?)```/.exec(text('README.md'))?.[1]?.trimEnd().split('\n') ?? [];
+  const shown =
+    /<!-- demo output -->\n```text\n([\s\S]*?)```/.exec(text('README.md'))?.[1]?.trimEnd().split('\n') ?? [];
   let out = '';
   const code = await main([], { out: (part) => void (out += part), error: () => {}, colour: false });
   expect(code).toBe(0);

@@ -69,7 +69,7 @@ function armTimer(blk: Blk, q: Queue, deadlineNs: number): void {
 }
 
 /** Asks the driver about every request whose time is over. Task context (kblockd). @kernel block/blk-mq.c blk_mq_timeout_work */
-export function timeoutWork(q: Queue): void {
+export async function timeoutWork(q: Queue): Promise<void> {
   const { blk } = q;
   const nowNs = blk.ex.now();
   const expired: RequestImpl[] = [];
@@ -78,7 +78,7 @@ export function timeoutWork(q: Queue): void {
     return true;
   });
   for (const rq of expired) {
-    if (rq.state === MQ_RQ_IN_FLIGHT && rq.deadlineNs <= nowNs) rqTimedOut(blk, rq);
+    if (rq.state === MQ_RQ_IN_FLIGHT && rq.deadlineNs <= nowNs) await rqTimedOut(blk, rq);
   }
   let nextNs = TIMER_IDLE;
   queueBusyIter(q, (rq) => {
@@ -88,11 +88,11 @@ export function timeoutWork(q: Queue): void {
   if (nextNs !== TIMER_IDLE && nextNs <= q.timerFloorNs) armTimer(blk, q, nextNs);
 }
 
-/** @kernel block/blk-mq.c blk_mq_rq_timed_out */
-function rqTimedOut(blk: Blk, rq: RequestImpl): void {
+/** The driver may sleep over it. @kernel block/blk-mq.c blk_mq_rq_timed_out */
+async function rqTimedOut(blk: Blk, rq: RequestImpl): Promise<void> {
   rq.rqFlags |= RQF_TIMED_OUT;
   const { timeout } = rq.q.tagSet.ops;
-  const verdict = timeout === undefined ? BLK_EH_RESET_TIMER : timeout.call(rq.q.tagSet.ops, rq);
+  const verdict = timeout === undefined ? BLK_EH_RESET_TIMER : await timeout.call(rq.q.tagSet.ops, rq);
   if (verdict === BLK_EH_RESET_TIMER && rq.state === MQ_RQ_IN_FLIGHT) addTimer(blk, rq, blk.ex.now());
 }
 

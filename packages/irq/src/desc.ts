@@ -2,7 +2,15 @@
  * Interrupt descriptors: all that is known of one interrupt, and the handlers that share it.
  * Kernel counterpart: include/linux/irqdesc.h (irq_desc), include/linux/interrupt.h (irqaction).
  */
-import { Completion, type HasKernel, type Item, type Kernel, type Task, WaitQueue } from '@nvme-stack/kernel';
+import {
+  Completion,
+  type HasKernel,
+  type Item,
+  type Kernel,
+  type Task,
+  type WaitList,
+  WaitQueue,
+} from '@nvme-stack/kernel';
 import type { IrqChip, IrqData, IrqDomain, IrqHandler, IrqReturn, IrqTrigger, MsiDevice } from './ports.js';
 
 /** Flow handlers. An edge is an event; a level is asserted until its device is content. */
@@ -28,6 +36,8 @@ export class IrqAction implements HasKernel {
   readonly devId: unknown;
   next: IrqAction | null = null;
   thread: Task | null = null;
+  /** Where the thread waits for the next interrupt, apart from whatever its handler waits for. */
+  readonly threadWait: WaitList;
   /** Its bit in the descriptor's `threadsOneshot`. */
   threadMask = 0;
   /** The thread is to run the handler once more. */
@@ -43,6 +53,7 @@ export class IrqAction implements HasKernel {
     this.flags = request.flags;
     this.name = request.name;
     this.devId = request.devId;
+    this.threadWait = desc.kernel.ex.waitList();
     this.stopped = new Completion(desc.kernel, `the end of irq/${desc.irq}-${request.name}`);
   }
 }

@@ -269,6 +269,25 @@ describe('requests', () => {
     });
   });
 
+  it('do not wake a threaded handler from what it waits for itself', async () => {
+    await inTask(setUp(), async ({ kernel, irqs, domain, device }) => {
+      const [irq] = irqs.msiAllocIrqs(domain, device, 1, null);
+      const sleptNs: number[] = [];
+      const thread = async () => {
+        const startNs = kernel.ex.now();
+        await sleepNs(kernel, 50_000);
+        sleptNs.push(Math.floor((kernel.ex.now() - startNs) / 10_000));
+        return IRQ_HANDLED;
+      };
+      irqs.requestThreadedIrq(irq, () => IRQ_WAKE_THREAD, thread, 0, 'dev', device);
+      for (const pauseNs of [20_000, 200_000]) {
+        device.send(0);
+        await sleepNs(kernel, pauseNs);
+      }
+      expect(sleptNs).toEqual([5, 5]);
+    });
+  });
+
   it('wait, when one handler of a line is freed, for the threads of all', async () => {
     await inTask(setUp(), async ({ kernel, irqs }) => {
       const line = new FakeLevelLine(irqs, 11, true);

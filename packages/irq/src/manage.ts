@@ -107,7 +107,7 @@ function irqShutdown(desc: IrqDesc): void {
 async function stopThread(action: IrqAction): Promise<void> {
   if (action.thread === null) return;
   action.stopping = true;
-  action.kernel.ex.wake(action.thread, 0);
+  action.kernel.ex.wakeFirst(action.threadWait, 0);
   await waitForCompletion(action.stopped);
 }
 

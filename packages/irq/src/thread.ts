@@ -21,7 +21,7 @@ export function irqWakeThread(action: IrqAction): void {
   desc.threadsOneshot |= action.threadMask;
   desc.threadsActive++;
   thread.cpu = desc.effectiveCpu;
-  desc.kernel.ex.wake(thread, 0);
+  desc.kernel.ex.wakeFirst(action.threadWait, 0);
 }
 
 /** @kernel kernel/irq/manage.c irq_thread */
@@ -39,7 +39,7 @@ async function irqThread(action: IrqAction): Promise<void> {
       complete(action.stopped);
       return;
     }
-    await ex.park(`interrupt ${desc.irq}`, null);
+    await ex.park(`interrupt ${desc.irq}`, action.threadWait);
     ex.awake();
   }
 }

@@ -2,6 +2,7 @@
  * Builds one machine's kernel instance from its parts. Nothing here is global: many instances run side by side.
  */
 import { type Costs, DEFAULT_COSTS } from './costs.js';
+import { CpuHotplugImpl } from './cpu-hotplug.js';
 import { ExecutorImpl } from './executor/executor.js';
 import { FrontDoorImpl } from './executor/front-door.js';
 import { createLiveObjects } from './live-objects.js';
@@ -9,6 +10,7 @@ import { createPhysicalMemory } from './memory/physical-memory.js';
 import type {
   Checks,
   Clock,
+  CpuHotplug,
   Executor,
   FrontDoor,
   HostLoop,
@@ -70,6 +72,7 @@ export function createKernel(options: KernelOptions): KernelInstance {
     nrCpus,
     clock: options.clock ?? null,
     wakeNs: costs.wakeNs,
+    checkPosts: checks === 'full',
     choose: options.interleave === true ? (n) => random.next('interleave') % n : null,
   });
   const trace = new TraceImpl(loop, options.trace ?? 'off');
@@ -97,8 +100,9 @@ export function createKernel(options: KernelOptions): KernelInstance {
     lockChecker: checks === 'full' ? createLockChecker(ex) : null,
     cpuToNode: (cpu: number) => Math.floor((cpu * nrNodes) / nrCpus),
   } as const;
-  const kernel = Object.assign(base, { kernel: null as unknown as Kernel });
+  const kernel = Object.assign(base, { kernel: null as unknown as Kernel, cpus: null as unknown as CpuHotplug });
   kernel.kernel = kernel;
+  kernel.cpus = new CpuHotplugImpl(kernel);
   kernel.procfs.register('/proc/iomem', () => kernel.iomem.show());
   const door = new FrontDoorImpl(loop, options.host, options.strict ?? false);
   return { kernel, door };

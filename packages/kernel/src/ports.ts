@@ -128,6 +128,58 @@ export interface Executor {
   hostHold<A>(fn: (arg: A) => void, arg: A): () => void;
   /** Every parked task in the order of their pids, for reports. */
   parkedTasks(): readonly Task[];
+
+  /**
+   * Takes a CPU off: its tasks go to CPU `to` for good; what else waits there, or is armed for it, runs on `to` for as
+   * long. Then `spawn` refuses it, and with full checks so does `post`. Only `Kernel.cpus` calls it. Not the running CPU.
+   */
+  retireCpu(cpu: number, to: number): void;
+  /** The CPU runs again what is posted to it or armed for it; tasks stay where they are. Only `Kernel.cpus` calls it. */
+  reviveCpu(cpu: number): void;
+}
+
+// ---------------------------------------------------------------------------------------------- CPUs
+
+/**
+ * Steps of a CPU's way up; on its way down they are taken backwards. Those up to CPUHP_TEARDOWN_CPU run while the CPU is
+ * off, those above it while it is on. @kernel include/linux/cpuhotplug.h cpuhp_state
+ */
+export const CPUHP_BLOCK_SOFTIRQ_DEAD = 1;
+export const CPUHP_BLK_MQ_DEAD = 2;
+/** The very moment it goes off; may neither sleep nor fail. */
+export const CPUHP_TEARDOWN_CPU = 3;
+export const CPUHP_AP_IRQ_AFFINITY_ONLINE = 4;
+export const CPUHP_AP_BLK_MQ_ONLINE = 5;
+export const CPUHP_AP_WORKQUEUE_ONLINE = 6;
+/** Everybody else, in the order of registration. */
+export const CPUHP_AP_ONLINE_DYN = 7;
+
+/** What a subsystem does when a CPU comes or goes. Task context, not on that CPU; may sleep unless its state forbids it. */
+export interface CpuHotplugStep {
+  /** As reports name it: `block/mq:online`. */
+  readonly name: string;
+  /** One of CPUHP_…; default CPUHP_AP_ONLINE_DYN. Steps of one state go up in the order of their registration. */
+  readonly state?: number;
+  /** The CPU comes. What it throws above CPUHP_TEARDOWN_CPU takes the CPU off again. */
+  startup?(cpu: number): Promise<void> | void;
+  /** The CPU goes. What it throws above CPUHP_TEARDOWN_CPU keeps the CPU on; it must have undone its own part. */
+  teardown?(cpu: number): Promise<void> | void;
+}
+
+/** Which CPUs are on, and their coming and going. @kernel kernel/cpu.c */
+export interface CpuHotplug {
+  /** Any context. @kernel include/linux/cpumask.h cpu_online */
+  isOnline(cpu: number): boolean;
+  /** No CPU is off: the guard before anything that asks further. */
+  readonly allOnline: boolean;
+  /** In ascending order; a new list after each change. @kernel include/linux/cpumask.h cpu_online_mask */
+  onlineCpus(): readonly number[];
+  /** Called from then on, not for what is on already; returns what ends it. @kernel include/linux/cpuhotplug.h cpuhp_setup_state_nocalls */
+  register(step: CpuHotplugStep): () => void;
+  /** Takes a CPU off; does nothing when it is. Throws EINVAL (no such CPU), EBUSY (the last one), EPERM (CPU 0), or what a step threw. Task context. @kernel kernel/cpu.c cpu_down */
+  cpuDown(cpu: number): Promise<void>;
+  /** Brings a CPU back; does nothing when it is on. Throws EINVAL, or what a step threw. Task context. @kernel kernel/cpu.c cpu_up */
+  cpuUp(cpu: number): Promise<void>;
 }
 
 /** How the host calls into a machine. What is outstanding rejects when the machine halts or is closed. */
@@ -402,7 +454,10 @@ export interface Kernel {
   readonly kernel: Kernel;
   readonly profile: KernelProfile;
   readonly checks: Checks;
+  /** CPUs there are, on or off; @kernel include/linux/cpumask.h nr_cpu_ids */
   readonly nrCpus: number;
+  /** Which of them are on. */
+  readonly cpus: CpuHotplug;
   readonly nrNodes: number;
   readonly costs: Costs;
   /** Wall-clock milliseconds at power-on. */

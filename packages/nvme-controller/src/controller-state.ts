@@ -44,6 +44,8 @@ export class ControllerState {
   lastDirty: CompletionQueue | null;
   freeSlots: CommandSlot | null;
   activeSlots: number;
+  /** Somebody listens to trace events; as of the last time the host entered. */
+  tracing = false;
   host: PciHost | null;
   /** Counts resets; work begun before one stops. */
   generation: number;
@@ -98,9 +100,9 @@ export class ControllerState {
     this.intMask = 0;
   }
 
-  /** True while somebody listens to trace events. */
-  get tracing(): boolean {
-    return this.host?.tracing === true;
+  /** Asks the host whether somebody listens to trace events; called wherever the host enters the controller. */
+  lookAtTracing(): void {
+    this.tracing = this.host?.tracing === true;
   }
 
   /** Takes a free slot, or makes one; slots never exceed the entries of all submission queues. */

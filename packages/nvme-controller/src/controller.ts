@@ -132,6 +132,7 @@ class NvmeDevice implements NvmeController {
 
   barRead(bar: number, offset: number, size: AccessSize): number {
     if (bar !== 0) return allOnes(size);
+    this.#state.lookAtTracing();
     if (offset < this.#doorbellEnd) return readRegister(this.#state, offset, size);
     return this.#endpoint.msix?.claims(bar, offset) ? this.#endpoint.msix.read(bar, offset, size) : 0;
   }
@@ -143,16 +144,19 @@ class NvmeDevice implements NvmeController {
       return;
     }
     const state = this.#state;
+    state.lookAtTracing();
     if (state.tracing) state.host?.trace(trace.TRACE_MMIO_WRITE, offset, value >>> 0, size, 0);
     if (offset < NVME_REG_DBS) writeRegister(state, offset, value, size);
     else if (size === 4 && offset % 4 === 0) writeDoorbell(state, offset, value >>> 0);
   }
 
   deferred(): void {
+    this.#state.lookAtTracing();
     takeTurn(this.#state);
   }
 
   alarm(): void {
+    this.#state.lookAtTracing();
     serveEvents(this.#state);
   }
 
@@ -173,15 +177,18 @@ class NvmeDevice implements NvmeController {
   }
 
   setCriticalWarning(bits: number): void {
+    this.#state.lookAtTracing();
     setCriticalWarning(this.#state, bits);
   }
 
   setTemperatureKelvin(kelvin: number): void {
+    this.#state.lookAtTracing();
     this.#state.health.temperatureKelvin = kelvin;
     checkTemperature(this.#state);
   }
 
   setNamespaceActive(nsid: number, active: boolean): void {
+    this.#state.lookAtTracing();
     const namespace = this.#namespace(nsid);
     if (namespace.isActive === active) return;
     namespace.isActive = active;
@@ -189,6 +196,7 @@ class NvmeDevice implements NvmeController {
   }
 
   resizeNamespace(nsid: number, sizeBytes: number): void {
+    this.#state.lookAtTracing();
     const namespace = this.#namespace(nsid);
     const limit = namespace.store.sizeBytes;
     if (!(sizeBytes >= namespace.blockSize && sizeBytes <= limit && sizeBytes % namespace.blockSize === 0)) {

@@ -140,12 +140,15 @@ function nvmeRingCqDoorbell(nvmeq: NvmeQueue): void {
   if (nvmeDbbufUpdateAndCheckEvent(dev, cqHead, nvmeq.dbbufCqWord)) nvmeBar(dev).writel(nvmeq.cqDbOffset, cqHead);
 }
 
-/** Polls a queue whose interrupt is off meanwhile. Task context. @kernel drivers/nvme/host/pci.c nvme_poll_irqdisable */
+/** Polls a queue, whose interrupt is off meanwhile. Task context. @kernel drivers/nvme/host/pci.c nvme_poll_irqdisable */
 export const nvmePollIrqdisable = traced(
   'nvme_poll_irqdisable',
   async (nvmeq: NvmeQueue, completion: NvmeCompletion): Promise<void> => {
     const { pciBus, irqs } = nvmeq.dev.deps;
-    if (nvmeq.cqVector < 0) return;
+    if (!nvmeq.enabled || nvmeq.cqVector < 0) {
+      completion.pollCq(nvmeq, null);
+      return;
+    }
     const irq = pciBus.pciIrqVector(nvmeq.dev.pdev, nvmeq.cqVector);
     await irqs.disableIrq(irq);
     completion.pollCq(nvmeq, null);

@@ -64,6 +64,8 @@ export class NvmeDev implements HasKernel {
   nrWriteQueues = 0;
   nrPollQueues = 0;
   cmbsz = 0;
+  /** The controller can be reset as a part of its subsystem, and says so in CSTS.NSSRO. */
+  subsystem = false;
   prpPagePool: DmaPool | null = null;
   prpSmallPool: DmaPool | null = null;
   dbbufDbs: CoherentMemory | null = null;

@@ -11,13 +11,12 @@ import { nvmeReapPendingCqes, nvmeSuspendIoQueues, nvmeSuspendQueue } from './qu
 import { nvmeDeleteIoQueues } from './queue-commands.js';
 import { nvmeBar } from './registers.js';
 
-/** How long shutdown waits for I/O to drain. @kernel drivers/nvme/host/core.c io_timeout */
-const NVME_IO_TIMEOUT_NS = 30e9;
+const NS_PER_SECOND = 1e9;
 
 /** Whether there is no point in speaking to the controller. @kernel drivers/nvme/host/pci.c nvme_pci_ctrl_is_dead */
 function nvmePciCtrlIsDead(dev: NvmeDev): boolean {
   const { pciBus } = dev.deps;
-  if (!pciBus.pciIsEnabled(dev.pdev) || dev.bar === null) return true;
+  if (!pciBus.pciIsEnabled(dev.pdev) || !pciBus.pciDeviceIsPresent(dev.pdev) || dev.bar === null) return true;
   if (dev.pdev.errorState !== 'normal') return true;
   const csts = nvmeBar(dev).readl(NVME_REG_CSTS);
   return (csts & NVME_CSTS_CFS) !== 0 || (csts & NVME_CSTS_RDY) === 0;
@@ -27,14 +26,15 @@ function nvmePciCtrlIsDead(dev: NvmeDev): boolean {
 export const nvmeDevDisable = traced(
   'nvme_dev_disable',
   async (dev: NvmeDev, shutdown: boolean, completion: NvmeCompletion): Promise<void> => {
-    await mutexLock(dev.shutdownLock);
     const { nvmeCore, pciBus } = dev.deps;
     const { ctrl } = dev;
+    const { state } = ctrl;
+    await mutexLock(dev.shutdownLock);
     const dead = nvmePciCtrlIsDead(dev);
-    if (ctrl.state === NVME_CTRL_LIVE || ctrl.state === NVME_CTRL_RESETTING) {
+    if (state === NVME_CTRL_LIVE || state === NVME_CTRL_RESETTING) {
       if (pciBus.pciIsEnabled(dev.pdev)) nvmeCore.nvmeStartFreeze(ctrl);
       // Let what is in flight finish before power goes.
-      if (!dead && shutdown) await nvmeCore.nvmeWaitFreezeTimeout(ctrl, NVME_IO_TIMEOUT_NS);
+      if (!dead && shutdown) await nvmeCore.nvmeWaitFreezeTimeout(ctrl, ioTimeoutNs(dev));
     }
     await nvmeCore.nvmeQuiesceIoQueues(ctrl);
     if (!dead && ctrl.queueCount > 0) await stopController(dev, shutdown, completion);
@@ -53,6 +53,29 @@ export const nvmeDevDisable = traced(
     mutexUnlock(dev.shutdownLock);
   },
 );
+
+/** How long shutdown waits for I/O to drain. @kernel drivers/nvme/host/nvme.h NVME_IO_TIMEOUT */
+function ioTimeoutNs(dev: NvmeDev): number {
+  return (dev.deps.nvmeCore.param('io_timeout') as number) * NS_PER_SECOND;
+}
+
+/** Makes the state RESETTING and stops the controller; false when it is going away instead. Task context. @kernel drivers/nvme/host/pci.c nvme_disable_prepare_reset */
+export async function nvmeDisablePrepareReset(
+  dev: NvmeDev,
+  shutdown: boolean,
+  completion: NvmeCompletion,
+): Promise<boolean> {
+  if (!(await dev.deps.nvmeCore.nvmeWaitReset(dev.ctrl))) return false;
+  await nvmeDevDisable(dev, shutdown, completion);
+  return true;
+}
+
+/** Queues the reset of a controller whose state is RESETTING; false when that cannot be. Any context. @kernel drivers/nvme/host/core.c nvme_try_sched_reset */
+export function nvmeTrySchedReset(dev: NvmeDev): boolean {
+  const { nvmeCore, workqueues } = dev.deps;
+  if (dev.ctrl.state !== NVME_CTRL_RESETTING || dev.resetWork === null) return false;
+  return workqueues.queueWork(nvmeCore.nvmeResetWq, dev.resetWork);
+}
 
 async function stopController(dev: NvmeDev, shutdown: boolean, completion: NvmeCompletion): Promise<void> {
   const adminq = dev.queues[0] as NvmeQueue;

@@ -4,8 +4,8 @@
  */
 import { HCTX_TYPE_DEFAULT, HCTX_TYPE_POLL, HCTX_TYPE_READ, type BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
 import type { IrqAffinity } from '@nvme-stack/irq/ports';
-import { type HasKernel, KernelError, traced } from '@nvme-stack/kernel';
-import { NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_SINGLE_VECTOR } from '@nvme-stack/nvme-core/ports';
+import { type HasKernel, KernelError, mutexTrylock, mutexUnlock, traced } from '@nvme-stack/kernel';
+import { NVME_CTRL_CONNECTING, NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_SINGLE_VECTOR } from '@nvme-stack/nvme-core/ports';
 import { NvmeAdminOpcode } from '@nvme-stack/nvme-protocol';
 import { PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_MSI } from '@nvme-stack/pci-bus/ports';
 import type { NvmeCompletion } from './complete.js';
@@ -56,6 +56,17 @@ function nvmeSetupIrqs(dev: NvmeDev, nrIoQueues: number): number {
   return dev.deps.pciBus.pciAllocIrqVectorsAffinity(dev.pdev, 1, vectors, irqTypes(dev) | PCI_IRQ_AFFINITY, affd);
 }
 
+/**
+ * Takes the shutdown lock, so that nobody frees interrupts meanwhile. Throws ENODEV when `nvmeDevDisable` holds it or has
+ * taken the controller down. @kernel drivers/nvme/host/pci.c nvme_setup_io_queues_trylock
+ */
+function lockSetUp(dev: NvmeDev): void {
+  if (!mutexTrylock(dev.shutdownLock)) throw new KernelError('ENODEV', 'the controller is being disabled');
+  if (dev.ctrl.state === NVME_CTRL_CONNECTING) return;
+  mutexUnlock(dev.shutdownLock);
+  throw new KernelError('ENODEV', 'the controller is not connecting');
+}
+
 /** Creates one queue pair, completion queue first; 0, or the status or errno of what failed. @kernel drivers/nvme/host/pci.c nvme_create_queue */
 async function nvmeCreateQueue(nvmeq: NvmeQueue, polled: boolean, completion: NvmeCompletion): Promise<number> {
   const { dev, qid } = nvmeq;
@@ -71,19 +82,20 @@ async function nvmeCreateQueue(nvmeq: NvmeQueue, polled: boolean, completion: Nv
     return sqStatus;
   }
   nvmeq.cqVector = polled ? -1 : vector;
+  lockSetUp(dev);
   nvmeInitQueue(nvmeq);
-  if (!polled) {
-    try {
-      queueRequestIrq(nvmeq, completion);
-    } catch (error) {
-      dev.onlineQueues--;
-      await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteSq, qid);
-      await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteCq, qid);
-      throw error;
-    }
+  try {
+    if (!polled) queueRequestIrq(nvmeq, completion);
+    nvmeq.enabled = true;
+    return 0;
+  } catch (error) {
+    dev.onlineQueues--;
+    await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteSq, qid);
+    await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteCq, qid);
+    throw error;
+  } finally {
+    mutexUnlock(dev.shutdownLock);
   }
-  nvmeq.enabled = true;
-  return 0;
 }
 
 /** Throws for errors of ours; a controller that refuses queues leaves the device with those that it made. @kernel drivers/nvme/host/pci.c nvme_create_io_queues */

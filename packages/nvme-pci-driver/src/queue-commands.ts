@@ -14,8 +14,7 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import type { NvmeDev, NvmeQueue } from './dev.js';
 
-/** How long all deletions of one kind may take. @kernel drivers/nvme/host/core.c admin_timeout */
-const ADMIN_TIMEOUT_NS = 60e9;
+const NS_PER_SECOND = 1e9;
 
 /** The words of an encoded command. */
 export function commandWords(bytes: Uint8Array): Uint32Array {
@@ -99,7 +98,8 @@ function nvmeDelCqEnd(rq: Request, status: number): 0 | 1 {
 async function deleteAll(dev: NvmeDev, opcode: number): Promise<boolean> {
   let left = dev.onlineQueues - 1;
   let waiting = 0;
-  const deadlineNs = dev.kernel.ex.now() + ADMIN_TIMEOUT_NS;
+  const timeoutNs = (dev.deps.nvmeCore.param('admin_timeout') as number) * NS_PER_SECOND;
+  const deadlineNs = dev.kernel.ex.now() + timeoutNs;
   while (left > 0 || waiting > 0) {
     while (left > 0 && nvmeDeleteQueue(dev.queues[left] as NvmeQueue, opcode)) {
       left--;

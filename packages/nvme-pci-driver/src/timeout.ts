@@ -7,11 +7,18 @@ import {
   BLK_EH_RESET_TIMER,
   MQ_RQ_IN_FLIGHT,
   type Request,
+  REQ_OP_DISCARD,
+  REQ_OP_DRV_IN,
   REQ_OP_DRV_OUT,
+  REQ_OP_FLUSH,
+  REQ_OP_MASK,
+  REQ_OP_READ,
+  REQ_OP_WRITE,
+  REQ_OP_WRITE_ZEROES,
   RQ_END_IO_FREE,
   type RequestQueue,
 } from '@nvme-stack/blk-mq/ports';
-import { KernelError, traced } from '@nvme-stack/kernel';
+import { traced } from '@nvme-stack/kernel';
 import {
   NVME_CTRL_CONNECTING,
   NVME_CTRL_DEAD,
@@ -22,17 +29,31 @@ import {
 } from '@nvme-stack/nvme-core/ports';
 import {
   NVME_CSTS_CFS,
-  NVME_CSTS_RDY,
+  NVME_CSTS_NSSRO,
   NVME_REG_CSTS,
-  nvmeOpcodeName,
   NvmeAbortCmd,
   NvmeAdminOpcode,
 } from '@nvme-stack/nvme-protocol';
 import { type NvmeCompletion, nvmePollIrqdisable } from './complete.js';
 import { type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
-import { nvmeDevDisable } from './disable.js';
+import { nvmeDevDisable, nvmeTrySchedReset } from './disable.js';
 import { commandWords } from './queue-commands.js';
 import { nvmeBar } from './registers.js';
+
+/** What a read of a device that is gone gives. */
+const ALL_ONES = 0xffffffff;
+const PCI_STATUS = 6;
+
+/** @kernel block/blk-core.c blk_op_str */
+const REQ_OP_NAMES = new Map<number, string>([
+  [REQ_OP_READ, 'READ'],
+  [REQ_OP_WRITE, 'WRITE'],
+  [REQ_OP_FLUSH, 'FLUSH'],
+  [REQ_OP_DISCARD, 'DISCARD'],
+  [REQ_OP_WRITE_ZEROES, 'WRITE_ZEROES'],
+  [REQ_OP_DRV_IN, 'DRV_IN'],
+  [REQ_OP_DRV_OUT, 'DRV_OUT'],
+]);
 
 /** @kernel drivers/nvme/host/pci.c nvme_timeout */
 export const nvmeTimeout = traced(
@@ -40,8 +61,9 @@ export const nvmeTimeout = traced(
   async (dev: NvmeDev, rq: Request, completion: NvmeCompletion): Promise<number> => {
     const nvmeq = rq.mqHctx.driverData as NvmeQueue;
     const { ctrl } = dev;
-    const csts = dev.bar === null ? 0xffffffff : nvmeBar(dev).readl(NVME_REG_CSTS);
+    const csts = dev.bar === null ? ALL_ONES : nvmeBar(dev).readl(NVME_REG_CSTS);
     if (isTerminal(dev)) return disableAndReset(dev, completion);
+    // While the bus recovers from an error, a reset would spoil it.
     if (dev.pdev.errorState !== 'normal') return BLK_EH_RESET_TIMER;
     if (shouldReset(dev, csts)) {
       warnReset(dev, csts);
@@ -50,20 +72,20 @@ export const nvmeTimeout = traced(
     if (nvmeq.polled) completion.pollCq(nvmeq, null);
     else await nvmePollIrqdisable(nvmeq, completion);
     if (rq.state !== MQ_RQ_IN_FLIGHT) {
-      warn(dev, rq, nvmeq, 'completion polled');
+      warn(dev, `${ioTag(rq)} QID ${nvmeq.qid} timeout, completion polled`);
       return BLK_EH_DONE;
     }
     const request = nvmeIod(rq).nvme;
     if (ctrl.state === NVME_CTRL_CONNECTING || ctrl.state === NVME_CTRL_DELETING) {
       if (ctrl.state === NVME_CTRL_CONNECTING) dev.deps.nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_DELETING);
-      warn(dev, rq, nvmeq, 'disable controller');
+      warn(dev, `${ioTag(rq)} QID ${nvmeq.qid} timeout, disable controller`);
       request.flags |= NVME_REQ_CANCELLED;
       await nvmeDevDisable(dev, true, completion);
       return BLK_EH_DONE;
     }
     if (ctrl.state === NVME_CTRL_RESETTING) return BLK_EH_RESET_TIMER;
     if (nvmeq.qid === 0 || nvmeIod(rq).aborted) {
-      warn(dev, rq, nvmeq, 'reset controller');
+      warn(dev, `${ioTag(rq)} ${opcodeOf(rq, nvmeq)} QID ${nvmeq.qid} timeout, reset controller`);
       request.flags |= NVME_REQ_CANCELLED;
       return disableAndReset(dev, completion);
     }
@@ -80,28 +102,39 @@ function isTerminal(dev: NvmeDev): boolean {
 function shouldReset(dev: NvmeDev, csts: number): boolean {
   const { state } = dev.ctrl;
   if (state === NVME_CTRL_RESETTING || state === NVME_CTRL_CONNECTING) return false;
-  return (csts & NVME_CSTS_CFS) !== 0 || (csts & NVME_CSTS_RDY) === 0;
+  return (csts & NVME_CSTS_CFS) !== 0 || (dev.subsystem && (csts & NVME_CSTS_NSSRO) !== 0);
 }
 
+/** Says what is wrong, with a look at the configuration space. @kernel drivers/nvme/host/pci.c nvme_warn_reset */
 function warnReset(dev: NvmeDev, csts: number): void {
-  dev.kernel.printk.print(
-    'warn',
-    `nvme ${dev.ctrl.name}: controller is down; will reset: CSTS=0x${csts.toString(16)}, PCI_STATUS=0x${dev.deps.pciBus
-      .pciReadConfigWord(dev.pdev, 6)
-      .toString(16)}`,
+  const status = dev.deps.pciBus.pciReadConfigWord(dev.pdev, PCI_STATUS);
+  warn(dev, `controller is down; will reset: CSTS=0x${csts.toString(16)}, PCI_STATUS=0x${status.toString(16)}`);
+  if (csts !== ALL_ONES) return;
+  warn(dev, 'Does your device have a faulty power saving mode enabled?');
+  warn(
+    dev,
+    'Try "nvme_core.default_ps_max_latency_us=0 pcie_aspm=off pcie_port_pm=off" and report a bug',
   );
 }
 
-function describe(rq: Request, nvmeq: NvmeQueue): string {
-  const cmd = nvmeIod(rq).nvme.cmd;
-  const opcode = (cmd[0] as number) & 0xff;
-  const cid = (cmd[0] as number) >>> 16;
-  const name = nvmeOpcodeName(nvmeq.qid, opcode);
-  return `I/O tag ${rq.tag} (${cid.toString(16).padStart(4, '0')}) opcode 0x${opcode.toString(16)} (${name}) QID ${nvmeq.qid}`;
+function warn(dev: NvmeDev, text: string): void {
+  dev.kernel.printk.print('warn', `nvme ${dev.ctrl.name}: ${text}`);
 }
 
-function warn(dev: NvmeDev, rq: Request, nvmeq: NvmeQueue, what: string): void {
-  dev.kernel.printk.print('warn', `nvme ${dev.ctrl.name}: ${describe(rq, nvmeq)} timeout, ${what}`);
+/** A request by its tag and command identifier. */
+function ioTag(rq: Request): string {
+  return `I/O tag ${rq.tag} (${commandId(rq).toString(16).padStart(4, '0')})`;
+}
+
+/** Linux without CONFIG_NVME_VERBOSE_ERRORS names the kind of queue only. @kernel drivers/nvme/host/nvme.h nvme_opcode_str */
+function opcodeOf(rq: Request, nvmeq: NvmeQueue): string {
+  const opcode = (nvmeIod(rq).nvme.cmd[0] as number) & 0xff;
+  return `opcode 0x${opcode.toString(16)} (${nvmeq.qid === 0 ? 'Admin' : 'I/O'} Cmd)`;
+}
+
+/** @kernel drivers/nvme/host/nvme.h nvme_cid */
+function commandId(rq: Request): number {
+  return (nvmeIod(rq).nvme.cmd[0] as number) >>> 16;
 }
 
 /** Sends Abort; the command gets another time-out to end in. Not beyond the controller's abort limit. */
@@ -111,16 +144,20 @@ function abort(dev: NvmeDev, rq: Request, nvmeq: NvmeQueue): number {
   if (ctrl.abortLimit === 0) return BLK_EH_RESET_TIMER;
   ctrl.abortLimit--;
   nvmeIod(rq).aborted = true;
-  warn(dev, rq, nvmeq, 'aborting');
+  const op = rq.cmdFlags & REQ_OP_MASK;
+  warn(
+    dev,
+    `${ioTag(rq)} ${opcodeOf(rq, nvmeq)} QID ${nvmeq.qid} timeout, aborting ` +
+      `req_op:${REQ_OP_NAMES.get(op) ?? 'UNKNOWN'}(${op}) size:${rq.dataLengthBytes}`,
+  );
   const abortRq = blkMq.blkMqTryAllocRequest(ctrl.adminQ as RequestQueue, REQ_OP_DRV_OUT, {});
   if (abortRq === null) {
     ctrl.abortLimit++;
     return BLK_EH_RESET_TIMER;
   }
-  const cid = (nvmeIod(rq).nvme.cmd[0] as number) >>> 16;
   nvmeCore.nvmeInitRequest(
     abortRq,
-    commandWords(NvmeAbortCmd.encode({ opcode: NvmeAdminOpcode.abortCmd, sqid: nvmeq.qid, cid })),
+    commandWords(NvmeAbortCmd.encode({ opcode: NvmeAdminOpcode.abortCmd, sqid: nvmeq.qid, cid: commandId(rq) })),
   );
   abortRq.endIo = (ended) => abortEndio(dev, ended);
   blkMq.blkExecuteRqNowait(abortRq, false);
@@ -129,21 +166,20 @@ function abort(dev: NvmeDev, rq: Request, nvmeq: NvmeQueue): number {
 
 /** @kernel drivers/nvme/host/pci.c abort_endio */
 function abortEndio(dev: NvmeDev, rq: Request): 0 | 1 {
-  dev.kernel.printk.print('warn', `nvme ${dev.ctrl.name}: Abort status: 0x${nvmeIod(rq).nvme.status.toString(16)}`);
+  warn(dev, `Abort status: 0x${nvmeIod(rq).nvme.status.toString(16)}`);
   dev.ctrl.abortLimit++;
   return RQ_END_IO_FREE;
 }
 
 /** Takes the controller down and queues its reset, unless it is going away already. */
 async function disableAndReset(dev: NvmeDev, completion: NvmeCompletion): Promise<number> {
-  const { nvmeCore, workqueues } = dev.deps;
+  const { nvmeCore } = dev.deps;
   const { ctrl } = dev;
   if (!nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING)) {
     if (isTerminal(dev)) await nvmeDevDisable(dev, true, completion);
     return BLK_EH_DONE;
   }
   await nvmeDevDisable(dev, false, completion);
-  if (dev.resetWork === null) throw new KernelError('ENODEV', 'reset work');
-  if (!workqueues.queueWork(nvmeCore.nvmeResetWq, dev.resetWork)) nvmeCore.nvmeUnquiesceIoQueues(ctrl);
+  if (!nvmeTrySchedReset(dev)) nvmeCore.nvmeUnquiesceIoQueues(ctrl);
   return BLK_EH_DONE;
 }

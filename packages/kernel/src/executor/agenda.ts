@@ -16,7 +16,9 @@ import { VirtualCpu } from './virtual-cpu.js';
 export class Agenda {
   /** Virtual nanoseconds since power-on, at which the running item started. */
   timeNs = 0;
+  /** By number. In the place of a CPU that is off stands the one that does its work: no look-up asks who is on. */
   readonly cpus: VirtualCpu[] = [];
+  private readonly allCpus: VirtualCpu[];
   private readonly devices = new ItemList();
   private readonly timed = new TimedQueue();
   private readonly ring = new CpuRing();
@@ -26,6 +28,7 @@ export class Agenda {
   constructor(nrCpus: number, choose: ((n: number) => number) | null) {
     this.choose = choose;
     for (let id = 0; id < nrCpus; id++) this.cpus.push(new VirtualCpu(id, new TaskImpl(0, '<idle>', id)));
+    this.allCpus = [...this.cpus];
   }
 
   /** Time of the earliest timed item; Infinity when there is none. */
@@ -100,6 +103,29 @@ export class Agenda {
     cpu.running = false;
     cpu.busyUntilNs = this.timeNs + spentNs;
     if (cpu.size > 0) this.offer(cpu);
+  }
+
+  /** A CPU goes off: what waits at it, now or later, waits at CPU `to`. */
+  retire(id: number, to: number): void {
+    const cpu = this.allCpus[id] as VirtualCpu;
+    const target = this.cpus[to] as VirtualCpu;
+    if (cpu.inRing) this.ring.leave(cpu);
+    if (cpu.free.state !== IDLE) this.unlink(cpu.free);
+    for (let n = 0; n < this.cpus.length; n++) if (this.cpus[n] === cpu) this.cpus[n] = target;
+    this.moveAll(cpu, target, -1);
+  }
+
+  /** A CPU is back: what waits for it elsewhere comes to it. */
+  revive(id: number): void {
+    const standIn = this.cpus[id] as VirtualCpu;
+    const cpu = this.allCpus[id] as VirtualCpu;
+    this.cpus[id] = cpu;
+    this.moveAll(standIn, cpu, id);
+  }
+
+  private moveAll(from: VirtualCpu, to: VirtualCpu, only: number): void {
+    from.moveTo(to, only);
+    if (to.size > 0 && !to.running && !to.inRing) this.offer(to);
   }
 
   private offer(cpu: VirtualCpu): void {

@@ -5,7 +5,7 @@
  *
  * An item runs at the agenda's time; what it is charged makes its CPU busy for so long, while other CPUs go on.
  */
-import type { Executor, Task, WaitList } from '../ports.js';
+import type { Executor, Item, Task, WaitList } from '../ports.js';
 import { NO_CPU, PARK_TIMEOUT } from '../ports.js';
 import { Execution } from './execution.js';
 import { HostHolds } from './host-holds.js';
@@ -19,6 +19,8 @@ export class ExecutorImpl extends Execution implements Executor {
   hostSettled: () => void = () => {};
 
   private readonly wakeNs: number;
+  private readonly checkPosts: boolean;
+  private postsChecked = false;
   private readonly holds: HostHolds;
   /** Tasks that have not ended. */
   private readonly tasks = new Set<TaskImpl>();
@@ -40,6 +42,7 @@ export class ExecutorImpl extends Execution implements Executor {
   constructor(options: ExecutorOptions) {
     super(options);
     this.wakeNs = options.wakeNs;
+    this.checkPosts = options.checkPosts;
     this.holds = new HostHolds(this);
   }
 
@@ -66,7 +69,8 @@ export class ExecutorImpl extends Execution implements Executor {
         this.items++;
         this.runSync(item);
       } else if (task.cpu !== item.cpu) {
-        // It was moved to another CPU while it waited for this one.
+        // It was moved to another CPU while it waited for this one, which goes on with what waits behind it.
+        agenda.finish(agenda.cpus[item.cpu] as VirtualCpu, 0);
         item.cpu = task.cpu;
         this.post(item);
       } else {
@@ -215,7 +219,9 @@ export class ExecutorImpl extends Execution implements Executor {
   // ------------------------------------------------------------------------------------------ tasks
 
   spawn(name: string, main: () => Promise<void>, cpu: number = this.cpuId === NO_CPU ? 0 : this.cpuId): TaskImpl {
-    if (this.agenda.cpus[cpu] === undefined) this.bug(`task ${name} cannot run on CPU ${cpu} of ${this.nrCpus}`);
+    const at = this.agenda.cpus[cpu];
+    if (at === undefined) this.bug(`task ${name} cannot run on CPU ${cpu} of ${this.nrCpus}`);
+    if (at.id !== cpu) this.bug(`task ${name} cannot run on CPU ${cpu}, which is off`);
     const task = new TaskImpl(this.nextPid++, name, cpu);
     task.main = main;
     task.item = new WorkItem(CLASS_TASK, cpu, () => {}, null, task);
@@ -352,6 +358,35 @@ export class ExecutorImpl extends Execution implements Executor {
   /** The task that runs although the executor is not on the stack: it awaits something foreign. */
   strayTask(): Task | null {
     return this.resumedTask;
+  }
+
+  // ------------------------------------------------------------------------------------------ CPUs
+
+  retireCpu(cpu: number, to: number): void {
+    if (cpu === this.cpuId) this.bug(`CPU ${cpu} cannot take itself off`);
+    if (this.checkPosts && !this.postsChecked) this.startCheckingPosts();
+    this.agenda.retire(cpu, to);
+    for (const task of this.tasks) {
+      if (task.cpu === cpu) task.cpu = to;
+      if (task.item?.cpu === cpu) task.item.cpu = to;
+    }
+  }
+
+  reviveCpu(cpu: number): void {
+    this.agenda.revive(cpu);
+  }
+
+  /** Installed with the first CPU that goes off: until then, posting costs nothing more for it. */
+  private startCheckingPosts(): void {
+    this.postsChecked = true;
+    const { cpus } = this.agenda;
+    const post = this.post.bind(this);
+    this.post = (item: Item): boolean => {
+      const { cpu } = item;
+      if (cpu !== NO_CPU && (cpus[cpu] as VirtualCpu).id !== cpu)
+        this.bug(`${item.context} item posted to CPU ${cpu}, which is off`);
+      return post(item);
+    };
   }
 
   // ------------------------------------------------------------------------------------------ the host

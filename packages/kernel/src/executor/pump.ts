@@ -19,6 +19,8 @@ export interface ExecutorOptions {
   /** Null: virtual time. */
   readonly clock: Clock | null;
   readonly wakeNs: number;
+  /** Posting to a CPU that is off is a BUG; else its stand-in runs the item. */
+  readonly checkPosts: boolean;
   /** Chooses one of n ready items; null: first in, first out. */
   readonly choose: ((n: number) => number) | null;
 }

@@ -49,6 +49,20 @@ export class VirtualCpu {
     return item;
   }
 
+  /** Gives its items to another CPU, in their order: those that are for CPU `only`, or with -1 all. */
+  moveTo(other: VirtualCpu, only: number): void {
+    for (const list of [this.hardirqs, this.softirqs, this.tasks]) {
+      for (let item = list.head; item !== null; ) {
+        const { next } = item as WorkItem;
+        if (only < 0 || item.cpu === only) {
+          this.remove(item);
+          other.push(item);
+        }
+        item = next;
+      }
+    }
+  }
+
   /** How many items may run next: those of the first class that has one. */
   get choices(): number {
     return this.firstList().size;

@@ -16,6 +16,9 @@ class Slot {
 
 export class MappingCounters {
   private readonly live: LiveObjects;
+  /** The device asked for last: most are asked for again. */
+  private lastDev: DmaDevice | null = null;
+  private lastCounter: LiveCounter | null = null;
   private readonly buses: ((Slot | null)[] | null)[] = new Array(SLOTS).fill(null);
 
   constructor(live: LiveObjects) {
@@ -24,6 +27,16 @@ export class MappingCounters {
 
   /** The device's counter. Any context; allocates only for a device not met before. */
   of(dev: DmaDevice): LiveCounter {
+    return dev === this.lastDev ? (this.lastCounter as LiveCounter) : this.find(dev);
+  }
+
+  private find(dev: DmaDevice): LiveCounter {
+    this.lastDev = dev;
+    this.lastCounter = this.lookUp(dev);
+    return this.lastCounter;
+  }
+
+  private lookUp(dev: DmaDevice): LiveCounter {
     const bus = this.buses[dev.requesterId >>> 8];
     if (bus !== null && bus !== undefined) {
       const slot = bus[dev.requesterId & 0xff];

@@ -218,6 +218,18 @@ function taskContract({ it, expect }: ContractRunner, make: () => ExecutorFixtur
     });
     expect(seen).toEqual(['cpu 1 at 5000', 'cpu 1 at 10010']);
   });
+
+  it('goes on with what waits behind a task that was moved away', async () => {
+    const { ex, door } = make();
+    const seen: string[] = [];
+    await door.call('main', async () => {
+      const moved = ex.spawn('moved', async () => void seen.push(`moved ${ex.cpu}`), 1);
+      ex.spawn('behind', async () => void seen.push(`behind ${ex.cpu}`), 1);
+      moved.cpu = 2;
+      await pause(ex, 10);
+    });
+    expect(seen.sort()).toEqual(['behind 1', 'moved 2']);
+  });
 }
 
 function busyContract({ it, expect }: ContractRunner, make: () => ExecutorFixture): void {

@@ -84,6 +84,12 @@ class ForwardingExecutor implements Executor {
   parkedTasks(): readonly Task[] {
     return this.inner.parkedTasks();
   }
+  retireCpu(cpu: number, to: number): void {
+    this.inner.retireCpu(cpu, to);
+  }
+  reviveCpu(cpu: number): void {
+    this.inner.reviveCpu(cpu);
+  }
 }
 
 /** What a traced executor was asked. */
