@@ -21,7 +21,12 @@ export function median(values: readonly number[]): number {
 }
 
 /** A figure in nanoseconds against a multiple of a yardstick's. */
-export function ratioVerdict(name: string, ns: number, against: { name: string; ns: number } | null, most: number): Verdict {
+export function ratioVerdict(
+  name: string,
+  ns: number,
+  against: { name: string; ns: number } | null,
+  most: number,
+): Verdict {
   if (against === null) return { name, measured: `${ns.toFixed(0)} ns`, bound: `${most} x (no yardstick)`, kept: null };
   const ratio = ns / against.ns;
   return {

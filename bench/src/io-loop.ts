@@ -1,5 +1,5 @@
 /** Random 4 KiB reads at a fixed queue depth through the whole stack: bios made once, a plug per batch. */
-import { type Bio, BLK_STS_OK, REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
+import { type Bio, BLK_STS_OK, type BlkMq, REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
 import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
 import { createMachine, type Machine, type MachineParts } from '@nvme-stack/machine';
 import type { BlockStore, BlockStoreClient } from '@nvme-stack/nvme-controller/ports';
@@ -46,6 +46,7 @@ class NullStore implements BlockStore {
 class Reader {
   readonly page: Int32Array = new Int32Array(QUEUE_DEPTH);
   private readonly machine: Machine;
+  private readonly blkMq: BlkMq;
   private readonly addresses: readonly number[];
   private readonly bios: Bio[];
   private readonly free: Bio[];
@@ -58,6 +59,7 @@ class Reader {
   constructor(machine: Machine, addresses: readonly number[]) {
     const { blkMq, kernel } = machine.subsystems;
     this.machine = machine;
+    this.blkMq = blkMq;
     this.addresses = addresses;
     this.done = new Completion(kernel, 'a read');
     const endIo = (bio: Bio): void => this.ended(bio);
@@ -95,7 +97,7 @@ class Reader {
     bio.sector = page * SECTORS;
     bio.vcnt = 1;
     bio.sizeBytes = READ_BYTES;
-    this.machine.subsystems.blkMq.submitBio(bio);
+    this.blkMq.submitBio(bio);
   }
 
   /** Runs `reads` reads as one kernel task. */
@@ -151,12 +153,19 @@ async function fill(machine: Machine): Promise<void> {
 export async function measureReads(data: boolean, reads: number): Promise<number> {
   const parts: MachineParts = data ? {} : { blockStore: ({ sizeBytes }) => new NullStore(sizeBytes) };
   const machine = await createMachine(
-    { cpus: 1, memoryMiB: 32, checks: 'off', trace: 'off', nvme: [{ preset: 'qemu-7.2', namespaces: [{ sizeMiB: NAMESPACE_MIB }] }] },
+    {
+      cpus: 1,
+      memoryMiB: 32,
+      checks: 'off',
+      trace: 'off',
+      nvme: [{ preset: 'qemu-7.2', dbbuf: false, namespaces: [{ sizeMiB: NAMESPACE_MIB }] }],
+    },
     { parts },
   );
-  await machine.modprobe('nvme');
+  await machine.modprobe('nvme', { io_queue_depth: 64 });
   // With one hardware queue the default is mq-deadline; what is measured is the way of a queue without a scheduler.
   await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/iostats', '0');
   if (data) await fill(machine);
   const reader = new Reader(machine, machine.allocBuffer(QUEUE_DEPTH * READ_BYTES).pages);
   await reader.run(WARM_UP_READS);

@@ -23,7 +23,7 @@ export function parseOptions(argv: readonly string[]): DemoOptions | string {
   let text = '';
   const command = new Command('demo')
     .description(
-      "Linux's NVMe storage path from insmod to I/O: the log, how nvme_probe is reached,\n" +
+      "Linux's NVMe storage path from insmod to I/O: the log, how nvme_probe is reached, " +
         'one verified write and read, rmmod, and what was left behind.',
     )
     .option('--json', 'print one JSON document and nothing else', false)

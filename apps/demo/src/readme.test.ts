@@ -59,7 +59,10 @@ it('README.md shows lines of a real run, in their order', async () => {
   const shown =
     /<!-- demo output -->\n```text\n([\s\S]*?)```/.exec(text('README.md'))?.[1]?.trimEnd().split('\n') ?? [];
   let out = '';
-  const code = await main([], { out: (part) => void (out += part), error: () => {}, colour: false });
+  const print = (part: string): void => {
+    out += part;
+  };
+  const code = await main([], { out: print, error: () => {}, colour: false });
   expect(code).toBe(0);
   const lines = out.split('\n');
   let at = 0;

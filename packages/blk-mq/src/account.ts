@@ -2,19 +2,13 @@
  * What /proc/diskstats counts: I/Os, merges, sectors, times, and what is in flight.
  * Kernel counterpart: block/blk-mq.c (blk_account_io_start, blk_account_io_done), include/linux/part_stat.h.
  */
+
 import type { Blk } from './blk.js';
 import type { Disk } from './gendisk.js';
 import type { PartitionImpl } from './partitions/partition.js';
-import {
-  type DiskStats,
-  REQ_OP_DISCARD,
-  REQ_OP_FLUSH,
-  REQ_OP_MASK,
-  RQF_FLUSH_SEQ,
-  RQF_IO_STAT,
-  SECTOR_SIZE,
-} from './ports.js';
+import { type DiskStats, REQ_OP_DISCARD, REQ_OP_FLUSH, REQ_OP_MASK, RQF_FLUSH_SEQ, RQF_IO_STAT } from './ports.js';
 import { isPassthrough, type RequestImpl, RQF_STATED } from './request.js';
+import { bytesToSectors } from './sectors.js';
 
 /** @kernel include/linux/blk_types.h stat_group */
 export const STAT_READ = 0;
@@ -87,8 +81,9 @@ export function accountIoCompletion(blk: Blk, rq: RequestImpl, bytes: number): v
   }
   const disk = rq.q.disk as Disk;
   const group = statGroup(rq.cmdFlags);
-  disk.stats.sectors[group] += bytes / SECTOR_SIZE;
-  if (rq.part !== null) rq.part.stats.sectors[group] += bytes / SECTOR_SIZE;
+  const sectors = bytesToSectors(bytes);
+  disk.stats.sectors[group] += sectors;
+  if (rq.part !== null) rq.part.stats.sectors[group] += sectors;
 }
 
 /** @kernel block/blk-mq.c blk_account_io_done */

@@ -20,6 +20,7 @@ import {
 } from './ports.js';
 import type { Queue } from './queue.js';
 import { isPassthrough, type RequestImpl } from './request.js';
+import { bytesToSectors } from './sectors.js';
 import { hasGap } from './split.js';
 import { hctxType } from './submit.js';
 import { BLOCK_BIO_BACKMERGE, BLOCK_BIO_FRONTMERGE, devNumber, rwbs } from './trace-events.js';
@@ -80,8 +81,8 @@ export function attemptBioMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolea
   if (!rqMergeable(rq) || rq.cmdFlags !== bio.opf || rq.bio === null) return false;
   if ((bio.opf & REQ_OP_MASK) === REQ_OP_DISCARD && rq.q.limits.maxDiscardSegments > 1)
     return discardMerge(blk, rq, bio);
-  if (rq.sector + rq.dataLengthBytes / SECTOR_SIZE === bio.sector) return backMerge(blk, rq, bio);
-  if (bio.sector + bio.sizeBytes / SECTOR_SIZE === rq.sector) return frontMerge(blk, rq, bio);
+  if (rq.sector + bytesToSectors(rq.dataLengthBytes) === bio.sector) return backMerge(blk, rq, bio);
+  if (bio.sector + bytesToSectors(bio.sizeBytes) === rq.sector) return frontMerge(blk, rq, bio);
   return false;
 }
 

@@ -5,6 +5,7 @@
  *
  * Hazard: whoever changes a step in submit.ts changes it here; the tests run both and compare.
  */
+
 import { PAGE_SIZE } from '@nvme-stack/kernel';
 import { accountIoStart } from './account.js';
 import type { BioImpl } from './bio.js';
@@ -25,10 +26,10 @@ import {
   REQ_POLLED,
   REQ_PREFLUSH,
   RQF_IO_STAT,
-  SECTOR_SIZE,
 } from './ports.js';
 import type { Queue } from './queue.js';
 import type { RequestImpl } from './request.js';
+import { bytesToSectors } from './sectors.js';
 import { SPLIT_NONE, splitLength } from './split.js';
 import { bitmapGet } from './tags.js';
 
@@ -43,7 +44,7 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
   if (disk === null || (opf & LONG_WAY) !== 0 || disk.dead || disk.readOnly) return false;
   const q = disk.queue;
   if (q.freezeDepth !== 0 || q.quiesceDepth !== 0 || q.elevator !== null || q.none.total !== 0) return false;
-  if (bio.sizeBytes === 0 || bio.sector + bio.sizeBytes / SECTOR_SIZE > disk.capacitySectors) return false;
+  if (bio.sizeBytes === 0 || bio.sector + bytesToSectors(bio.sizeBytes) > disk.capacitySectors) return false;
   if (!wholeFits(blk, q, bio)) return false;
   const { cpu, current } = blk.ex;
   if (cpu < 0) return false;

@@ -5,6 +5,7 @@
  * Never sleeps. A bio without a tag, or on a frozen queue, parks first in, first out, and goes on in the context that
  * frees a tag or thaws the queue.
  */
+
 import { Completion, complete, cpuRelax, traced, waitForCompletion } from '@nvme-stack/kernel';
 import { accountIoStart } from './account.js';
 import { type BioImpl, bioEndWith, bioIoError, bioWouldblockError } from './bio.js';
@@ -41,6 +42,7 @@ import {
 } from './ports.js';
 import type { Queue } from './queue.js';
 import { type RequestImpl, RQF_USE_SCHED } from './request.js';
+import { bytesToSectors } from './sectors.js';
 import { SPLIT_IMPOSSIBLE, SPLIT_NONE, splitBio, splitLength } from './split.js';
 import { issueAlone, submitFast } from './submit-fast.js';
 import { bitmapGet, grantTasks, parkForTag, type Tags, unparkFirst } from './tags.js';
@@ -82,7 +84,7 @@ function checkBio(blk: Blk, bio: BioImpl): boolean {
     if (disk.readOnly) checkRo(blk, disk, bio);
     if (op !== REQ_OP_WRITE && !checkOp(blk, disk.queue, bio)) return false;
   }
-  if (bio.sector + bio.sizeBytes / SECTOR_SIZE > disk.capacitySectors && !checkEod(blk, disk, bio)) return false;
+  if (bio.sector + bytesToSectors(bio.sizeBytes) > disk.capacitySectors && !checkEod(blk, disk, bio)) return false;
   if ((bio.opf & FLUSH_FLAGS) !== 0 && !disk.queue.writeCache) {
     bio.opf &= ~FLUSH_FLAGS;
     if (bio.sizeBytes === 0) {

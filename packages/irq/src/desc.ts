@@ -98,6 +98,8 @@ export class IrqDesc implements IrqData, HasKernel {
   /** It came while it could not be handled: it will be replayed. */
   pending = false;
   spuriousDisabled = false;
+  /** Managed, and every CPU it may go to is off: counts once in `depth`. @kernel include/linux/irq.h IRQD_MANAGED_SHUTDOWN */
+  managedShutdown = false;
   /** Threads that must run before the line is unmasked, and how many run at all. */
   oneshot = false;
   threadsOneshot = 0;

@@ -4,6 +4,7 @@
  */
 import { type Kernel, KernelError } from '@nvme-stack/kernel';
 import { irqCalcAffinityVectors, irqCreateAffinityMasks } from './affinity.js';
+import { followCpus } from './cpu-hotplug.js';
 import { flowOfLine, type IrqThreadFn } from './desc.js';
 import { groupCpusEvenly } from './group-cpus.js';
 import * as manage from './manage.js';
@@ -37,6 +38,7 @@ class IrqsImpl implements Irqs {
     this.kernel = kernel;
     this.system = new IrqSystem(kernel, archShowInterrupts ?? null);
     kernel.procfs.register('/proc/interrupts', () => showInterrupts(this.system));
+    followCpus(this.system);
   }
 
   requestIrq<T>(irq: number, handler: IrqHandler<T>, flags: number, name: string, devId: T): void {

@@ -3,9 +3,9 @@
  * Kernel counterpart: kernel/irq/manage.c.
  */
 import { cpuRelax, KernelError, traced, waitEvent, waitForCompletion } from '@nvme-stack/kernel';
-import { irqDisable, irqStartup, maskIrq } from './chip.js';
+import { irqDisable, irqDoSetAffinity, irqStartup, maskIrq } from './chip.js';
 import { IrqAction, type IrqDesc, type IrqRequest } from './desc.js';
-import { IRQ_WAKE_THREAD, IRQF_ONESHOT, IRQF_SHARED, type MsiMsg } from './ports.js';
+import { IRQ_WAKE_THREAD, IRQF_ONESHOT, IRQF_SHARED } from './ports.js';
 import { type IrqSystem, irqToDesc } from './system.js';
 import { startIrqThread } from './thread.js';
 
@@ -99,6 +99,7 @@ export const freeIrq = traced('free_irq', async (system: IrqSystem, irq: number,
 /** @kernel kernel/irq/chip.c irq_shutdown */
 function irqShutdown(desc: IrqDesc): void {
   desc.depth = 1;
+  desc.managedShutdown = false;
   desc.oneshot = false;
   desc.pending = false;
   maskIrq(desc);
@@ -133,7 +134,8 @@ export const disableIrq = traced('disable_irq', async (system: IrqSystem, irq: n
 /** Replays an edge that came meanwhile. @kernel kernel/irq/manage.c enable_irq */
 export const enableIrq = traced('enable_irq', (system: IrqSystem, irq: number): void => {
   const desc = irqToDesc(system, irq);
-  if (desc.depth === 0 || desc.action === null) {
+  const disables = desc.managedShutdown ? desc.depth - 1 : desc.depth;
+  if (disables === 0 || desc.action === null) {
     system.kernel.printk.print('warn', `Unbalanced enable for IRQ ${irq}`);
     return;
   }
@@ -148,19 +150,9 @@ function enableOnce(desc: IrqDesc): void {
 /** Throws EINVAL, EIO, ENOSPC. Task context. @kernel kernel/irq/manage.c irq_set_affinity */
 export function irqSetAffinity(system: IrqSystem, irq: number, cpus: readonly number[]): void {
   const desc = irqToDesc(system, irq);
-  const online = system.allCpus.filter((cpu) => cpus.includes(cpu));
+  const online = system.kernel.cpus.onlineCpus().filter((cpu) => cpus.includes(cpu));
   if (online.length === 0) throw new KernelError('EINVAL', `irq ${irq}: no online CPU among ${cpus.join(',')}`);
   if (desc.managed) throw new KernelError('EIO', `irq ${irq} is managed by the kernel`);
-  if (desc.msi === null) {
-    desc.chip.irqSetAffinity?.(desc, online);
-    desc.affinity = online;
-    return;
-  }
-  const { domain, device, index } = desc.msi;
-  if (!domain.setAffinity(desc, online))
-    throw new KernelError('ENOSPC', `irq ${irq}: no vector on ${online.join(',')}`);
+  if (!irqDoSetAffinity(desc, online)) throw new KernelError('ENOSPC', `irq ${irq}: no vector on ${online.join(',')}`);
   desc.affinity = online;
-  const msg: MsiMsg = { addressLo: 0, addressHi: 0, data: 0 };
-  domain.composeMsiMsg(desc, msg);
-  device.writeMsg(index, msg);
 }

@@ -12,9 +12,9 @@ const LEGACY_IRQS = 16;
 
 /** The table as `cat /proc/interrupts` shows it. @kernel kernel/irq/proc.c show_interrupts */
 export function showInterrupts(system: IrqSystem): string {
-  const { kernel, descs, allCpus } = system;
+  const { kernel, descs } = system;
   const width = numberWidth(kernel.nrCpus);
-  let text = `${' '.repeat(width + 8)}${allCpus.map((cpu) => `CPU${String(cpu).padEnd(8)}`).join('')}\n`;
+  let text = `${' '.repeat(width + 8)}${kernel.cpus.onlineCpus().map((cpu) => `CPU${String(cpu).padEnd(8)}`).join('')}\n`;
   for (const desc of descs) {
     if (desc !== null && (desc.action !== null || desc.kstat.some((count) => count > 0))) text += row(desc, width);
   }
@@ -29,7 +29,7 @@ function numberWidth(nrCpus: number): number {
 
 function row(desc: IrqDesc, width: number): string {
   let counts = '';
-  for (const count of desc.kstat) counts += `${String(count).padStart(10)} `;
+  for (const cpu of desc.kernel.cpus.onlineCpus()) counts += `${String(desc.kstat[cpu]).padStart(10)} `;
   const hwirq = String(desc.hwirq).padStart(width);
   const names: string[] = [];
   for (let action = desc.action; action !== null; action = action.next) names.push(action.name);

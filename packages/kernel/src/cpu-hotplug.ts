@@ -174,25 +174,19 @@ async function climb(hp: CpuHotplugImpl, cpu: number): Promise<void> {
   }
 }
 
-/** What a step returns is awaited only when there is something to wait for: then nothing runs between two steps. */
 async function mustNotFail(hp: CpuHotplugImpl, at: number, cpu: number, up: boolean): Promise<void> {
   try {
-    const waits = invoke(hp, at, cpu, up);
-    if (waits !== undefined) await waits;
+    await invoke(hp, at, cpu, up);
   } catch (error) {
     if (BugError.is(error)) throw error;
-    failed(hp, at, cpu, error);
+    const what = error instanceof Error ? error.message : String(error);
+    hp.kernel.ex.bug(`CPU step ${(hp.steps[at] as Step).step.name} of CPU ${cpu} may not fail here: ${what}`);
   }
 }
 
 function atOnce(hp: CpuHotplugImpl, at: number, cpu: number): void {
   const { name } = (hp.steps[at] as Step).step;
   if (invoke(hp, at, cpu, false) !== undefined) hp.kernel.ex.bug(`CPU step ${name} sleeps where the CPU goes off`);
-}
-
-function failed(hp: CpuHotplugImpl, at: number, cpu: number, error: unknown): never {
-  const what = error instanceof Error ? error.message : String(error);
-  hp.kernel.ex.bug(`CPU step ${(hp.steps[at] as Step).step.name} of CPU ${cpu} may not fail here: ${what}`);
 }
 
 /** @kernel kernel/cpu.c cpuhp_invoke_callback */

@@ -75,7 +75,14 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   });
   const slots = placeControllers(description.nvme).map((slot, index) => ({
     slot,
-    function: makeController(description.nvme[index] as MachineNvme, index, plans[index], arena, parts, options.faultPlans?.[index]),
+    function: makeController(
+      description.nvme[index] as MachineNvme,
+      index,
+      plans[index],
+      arena,
+      parts,
+      options.faultPlans?.[index],
+    ),
   }));
   const platform = (parts.platform ?? createPlatformSim)({
     kernel,
@@ -100,7 +107,8 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   return {
     subsystems,
     door,
-    makeController: (nvme) => makeController(nvme, description.nvme.length, planNamespaces(nvme), null, parts, undefined),
+    makeController: (nvme) =>
+      makeController(nvme, description.nvme.length, planNamespaces(nvme), null, parts, undefined),
   };
 }
 

@@ -2,8 +2,9 @@
  * A machine as plain data, and the JSON Schema it is checked against. The schema is the one source: it gives the
  * check, the sentence of a refusal, and the published file.
  */
-import type { NamespaceDescription, NvmeControllerDescription } from '@nvme-stack/nvme-controller';
+
 import type { Checks, KernelProfile, TraceLevel } from '@nvme-stack/kernel';
+import type { NamespaceDescription, NvmeControllerDescription } from '@nvme-stack/nvme-controller';
 import { type JsonSchema, validate } from './schema.js';
 
 /** A namespace's size in MiB, or in bytes as the controller's description has it. */

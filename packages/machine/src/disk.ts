@@ -7,10 +7,8 @@ import {
   BLK_STS_OK,
   type BlkMq,
   type BlkStatus,
-
   REQ_IDLE,
   REQ_OP_DISCARD,
-
   REQ_OP_READ,
   REQ_OP_WRITE,
   REQ_OP_WRITE_ZEROES,
@@ -51,12 +49,16 @@ export function openDisk(subsystems: Subsystems, name: string, call: Caller): Di
     },
     read: async (offsetBytes, lengthBytes) => {
       check(offsetBytes, lengthBytes);
-      return call('disk.read', [name, offsetBytes, lengthBytes], () => read(subsystems, name, offsetBytes, lengthBytes));
+      return call('disk.read', [name, offsetBytes, lengthBytes], () =>
+        read(subsystems, name, offsetBytes, lengthBytes),
+      );
     },
     write: async (offsetBytes, bytes, layout) => {
       check(offsetBytes, bytes.length);
       const copy = bytes.slice();
-      return call('disk.write', [name, offsetBytes, copy, layout], () => write(subsystems, name, offsetBytes, copy, layout));
+      return call('disk.write', [name, offsetBytes, copy, layout], () =>
+        write(subsystems, name, offsetBytes, copy, layout),
+      );
     },
     flush: () => call('disk.flush', [name], () => simple(subsystems, name, REQ_OP_WRITE | REQ_PREFLUSH, 0, 0)),
     discard: async (offsetBytes, lengthBytes) => {
@@ -114,7 +116,13 @@ async function write(
 }
 
 /** One bio without data: flush, discard, write zeroes. */
-async function simple(subsystems: Subsystems, name: string, opf: number, offset: number, length: number): Promise<void> {
+async function simple(
+  subsystems: Subsystems,
+  name: string,
+  opf: number,
+  offset: number,
+  length: number,
+): Promise<void> {
   const { blkMq } = subsystems;
   if (length === 0 && (opf & REQ_PREFLUSH) === 0) return;
   const bio = blkMq.allocBio(0);
@@ -124,7 +132,13 @@ async function simple(subsystems: Subsystems, name: string, opf: number, offset:
 }
 
 /** Moves a whole buffer, several bios at a time; the first error counts. */
-async function transfer(subsystems: Subsystems, name: string, opf: number, offset: number, buffer: IoBuffer): Promise<void> {
+async function transfer(
+  subsystems: Subsystems,
+  name: string,
+  opf: number,
+  offset: number,
+  buffer: IoBuffer,
+): Promise<void> {
   const { blkMq, kernel } = subsystems;
   const bytesPerBio = BIO_MAX_VECS * PAGE_SIZE;
   if (buffer.sizeBytes <= bytesPerBio) {

@@ -6,16 +6,29 @@ import type { IoBuffer } from './ports.js';
  * Takes pages for `sizeBytes`: each apart from the others, or physically contiguous pieces of the given lengths (whole
  * pages, together `sizeBytes`), apart from each other. Throws ENOMEM, EINVAL.
  */
-export function allocBuffer(kernel: Kernel, sizeBytes: number, owner: string, pieceBytes?: readonly number[]): IoBuffer {
+export function allocBuffer(
+  kernel: Kernel,
+  sizeBytes: number,
+  owner: string,
+  pieceBytes?: readonly number[],
+): IoBuffer {
   const { memory } = kernel;
   const count = pagesOf(sizeBytes);
-  const pages = pieceBytes === undefined ? memory.allocScattered(count, owner) : allocPieces(kernel, sizeBytes, owner, pieceBytes);
+  const pages =
+    pieceBytes === undefined ? memory.allocScattered(count, owner) : allocPieces(kernel, sizeBytes, owner, pieceBytes);
   if (pages === null) {
-    throw new KernelError('ENOMEM', `a buffer of ${sizeBytes} bytes needs ${count} pages; free are ${memory.freePageCount}`);
+    throw new KernelError(
+      'ENOMEM',
+      `a buffer of ${sizeBytes} bytes needs ${count} pages; free are ${memory.freePageCount}`,
+    );
   }
   let freed = false;
   /** Calls `move` for each piece of the range that lies in one page. */
-  const eachPiece = (offset: number, length: number, move: (address: number, done: number, count: number) => void): void => {
+  const eachPiece = (
+    offset: number,
+    length: number,
+    move: (address: number, done: number, count: number) => void,
+  ): void => {
     for (let done = 0; done < length; ) {
       const at = offset + done;
       const inPage = at % PAGE_SIZE;
@@ -28,10 +41,14 @@ export function allocBuffer(kernel: Kernel, sizeBytes: number, owner: string, pi
     sizeBytes,
     pages,
     write: (offset, bytes) =>
-      eachPiece(offset, bytes.length, (address, done, piece) => memory.bytes.set(bytes.subarray(done, done + piece), address)),
+      eachPiece(offset, bytes.length, (address, done, piece) =>
+        memory.bytes.set(bytes.subarray(done, done + piece), address),
+      ),
     read: (offset, length) => {
       const out = new Uint8Array(length);
-      eachPiece(offset, length, (address, done, piece) => out.set(memory.bytes.subarray(address, address + piece), done));
+      eachPiece(offset, length, (address, done, piece) =>
+        out.set(memory.bytes.subarray(address, address + piece), done),
+      );
       return out;
     },
     free: () => {

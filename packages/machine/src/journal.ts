@@ -50,7 +50,8 @@ async function repeat(machine: Machine, { method, args }: JournalCall): Promise<
       return machine.device(first).unplug();
     default: {
       const call = (machine as unknown as Record<string, (...rest: unknown[]) => Promise<unknown>>)[method];
-      if (call === undefined) throw new RangeError(`journal: method is ${JSON.stringify(method)}; the front door has no such call`);
+      if (call === undefined)
+        throw new RangeError(`journal: method is ${JSON.stringify(method)}; the front door has no such call`);
       return call.apply(machine, [...args]);
     }
   }

@@ -16,7 +16,10 @@ const SETTLE_HORIZON_NS = 1e9;
 const PCI_FUNCTIONS = 8;
 
 /** Builds a machine from its description and boots it: the PCI bus is enumerated, no driver is loaded. Rejects with one RangeError sentence for a bad description. */
-export async function createMachine(description: MachineDescription = {}, options: MachineOptions = {}): Promise<Machine> {
+export async function createMachine(
+  description: MachineDescription = {},
+  options: MachineOptions = {},
+): Promise<Machine> {
   const resolved = resolveMachine(description);
   const composition = compose(resolved, options);
   const { subsystems, door } = composition;

@@ -10,7 +10,10 @@ import { createMachine as createMachineAnywhere } from './machine.js';
 import type { Machine, MachineOptions } from './ports.js';
 
 /** As the other entry point's, but a namespace with `file` is that raw image, read-only if it says so. Throws one sentence when the image cannot be used. */
-export async function createMachine(description: MachineDescription = {}, options: MachineOptions = {}): Promise<Machine> {
+export async function createMachine(
+  description: MachineDescription = {},
+  options: MachineOptions = {},
+): Promise<Machine> {
   const stores: FileBlockStore[] = [];
   const own = options.parts?.blockStore;
   const machine = await createMachineAnywhere(withSizes(description), {
@@ -55,6 +58,9 @@ function withSize(namespace: MachineNamespace): MachineNamespace {
   } catch {
     throw new RangeError(`namespace file is ${JSON.stringify(file)}; allowed: the path of a readable raw image`);
   }
-  if (size < block) throw new RangeError(`namespace file ${JSON.stringify(file)} has ${size} bytes; allowed: at least one block of ${block}`);
+  if (size < block)
+    throw new RangeError(
+      `namespace file ${JSON.stringify(file)} has ${size} bytes; allowed: at least one block of ${block}`,
+    );
   return { ...namespace, sizeBytes: Math.floor(size / block) * block };
 }

@@ -19,7 +19,8 @@ export interface JsonSchema {
 /** Throws a RangeError that names the field, the value and what is allowed; `undefined` counts as absent. */
 export function validate(schema: JsonSchema, value: unknown, path: string): void {
   if (schema.enum !== undefined) {
-    if (!schema.enum.includes(value as string)) refuse(path, value, schema.enum.map((one) => JSON.stringify(one)).join(', '));
+    if (!schema.enum.includes(value as string))
+      refuse(path, value, schema.enum.map((one) => JSON.stringify(one)).join(', '));
     return;
   }
   switch (schema.type) {

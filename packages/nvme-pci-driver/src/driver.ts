@@ -2,17 +2,16 @@
  * The PCI driver as the bus knows it.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_driver, nvme_init, nvme_exit.
  */
-import type { Device } from '@nvme-stack/device-core/ports';
 import { KernelError } from '@nvme-stack/kernel';
 import type { NvmeCtrl } from '@nvme-stack/nvme-core/ports';
 import { nvmeCheckSize } from '@nvme-stack/nvme-protocol';
-import type { PciDev, PciDriver } from '@nvme-stack/pci-bus/ports';
+import type { PciDriver } from '@nvme-stack/pci-bus/ports';
 import { NvmeDriverState, type NvmeQueue } from './dev.js';
-import { nvmeDevDisable } from './disable.js';
 import { nvmeIdTable } from './id-table.js';
 import { nvmePciParams } from './module-params.js';
 import type { NvmePciDriver, NvmePciDriverDeps, NvmeQueueInfo } from './ports.js';
-import { type BoundNvme, nvmeProbe, nvmeRemove, nvmeShutdown } from './probe.js';
+import { boundOf, nvmeDevPmOps, nvmeErrHandler } from './power.js';
+import { nvmeProbe, nvmeRemove, nvmeShutdown } from './probe.js';
 
 /** Makes nvme.ko for a machine; `nvmeInit` registers it. */
 export function createNvmePciDriver(deps: NvmePciDriverDeps): NvmePciDriver {
@@ -32,21 +31,15 @@ export function createNvmePciDriver(deps: NvmePciDriverDeps): NvmePciDriver {
   };
 }
 
-function boundOf(dev: Device): BoundNvme {
-  return dev.driverData as BoundNvme;
-}
-
 /** @kernel drivers/nvme/host/pci.c nvme_driver */
 function pciDriver(state: NvmeDriverState): PciDriver {
-  const { pciBus, nvmeCore } = state.deps;
+  const { pciBus } = state.deps;
   return {
     name: 'nvme',
     owner: 'nvme',
     idTable: nvmeIdTable,
     probeType: 'prefer-asynchronous',
-    probe: async (pdev: PciDev, id) => {
-      pdev.dev.driverData = await nvmeProbe(state, pdev, id.driverData);
-    },
+    probe: (pdev, id) => nvmeProbe(state, pdev, id.driverData),
     remove: async (pdev) => {
       const { dev, io } = boundOf(pdev.dev);
       pdev.dev.driverData = null;
@@ -57,17 +50,8 @@ function pciDriver(state: NvmeDriverState): PciDriver {
       await nvmeShutdown(dev, io);
     },
     sriovConfigure: (pdev, numVfs) => pciBus.pciSriovConfigureSimple(pdev, numVfs),
-    pm: {
-      // The controller keeps nothing over a power cut: shut it down, and reset it on the way back.
-      suspend: async (device) => {
-        const { dev, io } = boundOf(device);
-        await nvmeDevDisable(dev, true, io.completion);
-      },
-      resume: async (device) => {
-        const { dev } = boundOf(device);
-        await nvmeCore.nvmeResetCtrlSync(dev.ctrl);
-      },
-    },
+    pm: nvmeDevPmOps,
+    errHandler: nvmeErrHandler,
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { HCTX_TYPE_DEFAULT, HCTX_TYPE_POLL, HCTX_TYPE_READ, type BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
 import type { IrqAffinity } from '@nvme-stack/irq/ports';
-import { type HasKernel, KernelError, mutexTrylock, mutexUnlock, traced } from '@nvme-stack/kernel';
+import { type ErrnoCode, errnoName, type HasKernel, KernelError, mutexTrylock, mutexUnlock, traced } from '@nvme-stack/kernel';
 import { NVME_CTRL_CONNECTING, NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_SINGLE_VECTOR } from '@nvme-stack/nvme-core/ports';
 import { NvmeAdminOpcode } from '@nvme-stack/nvme-protocol';
 import { PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_MSI } from '@nvme-stack/pci-bus/ports';
@@ -86,21 +86,31 @@ async function nvmeCreateQueue(nvmeq: NvmeQueue, polled: boolean, completion: Nv
   nvmeInitQueue(nvmeq);
   try {
     if (!polled) queueRequestIrq(nvmeq, completion);
-    nvmeq.enabled = true;
-    return 0;
   } catch (error) {
     dev.onlineQueues--;
+    // Unlocked first: a time-out of these commands takes the lock.
+    mutexUnlock(dev.shutdownLock);
     await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteSq, qid);
     await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteCq, qid);
     throw error;
-  } finally {
-    mutexUnlock(dev.shutdownLock);
+  }
+  nvmeq.enabled = true;
+  mutexUnlock(dev.shutdownLock);
+  return 0;
+}
+
+/** Allocates as many queues as there is memory for. */
+function allocIoQueues(dev: NvmeDev): void {
+  try {
+    for (let qid = dev.ctrl.queueCount; qid <= dev.maxQid; qid++) nvmeAllocQueue(dev, qid, dev.qDepth);
+  } catch (error) {
+    if (dev.ctrl.queueCount <= dev.onlineQueues) throw error;
   }
 }
 
 /** Throws for errors of ours; a controller that refuses queues leaves the device with those that it made. @kernel drivers/nvme/host/pci.c nvme_create_io_queues */
 async function nvmeCreateIoQueues(dev: NvmeDev, completion: NvmeCompletion): Promise<void> {
-  for (let qid = dev.ctrl.queueCount; qid <= dev.maxQid; qid++) nvmeAllocQueue(dev, qid, dev.qDepth);
+  allocIoQueues(dev);
   const max = Math.min(dev.maxQid, dev.ctrl.queueCount - 1);
   const polled = dev.ioQueues[HCTX_TYPE_POLL] as number;
   const rwQueues =
@@ -109,7 +119,7 @@ async function nvmeCreateIoQueues(dev: NvmeDev, completion: NvmeCompletion): Pro
       : max;
   for (let qid = dev.onlineQueues; qid <= max; qid++) {
     const status = await nvmeCreateQueue(dev.queues[qid] as NvmeQueue, qid > rwQueues, completion);
-    if (status < 0) throw new KernelError('EIO', `queue ${qid}`);
+    if (status < 0) throw new KernelError(errnoName(status) as ErrnoCode, `queue ${qid}`);
     if (status > 0) break;
   }
 }
@@ -127,36 +137,56 @@ function remapForQueues(dev: NvmeDev, wanted: number): number {
   throw new KernelError('ENOMEM', 'doorbells');
 }
 
+/** Its interrupt is freed as soon as the queue says that it has none. Under shutdownLock. */
+async function freeAdminIrq(dev: NvmeDev): Promise<void> {
+  const adminq = dev.queues[0] as NvmeQueue;
+  if (!adminq.enabled) return;
+  adminq.enabled = false;
+  await dev.deps.pciBus.pciFreeIrq(dev.pdev, 0, adminq);
+}
+
+/** Exchanges the one vector of the set-up for all of them. Under shutdownLock. Throws EIO. */
+async function setUpVectors(dev: NvmeDev, nrIoQueues: number, completion: NvmeCompletion): Promise<void> {
+  const adminq = dev.queues[0] as NvmeQueue;
+  await freeAdminIrq(dev);
+  dev.deps.pciBus.pciFreeIrqVectors(dev.pdev);
+  try {
+    dev.numVecs = nvmeSetupIrqs(dev, nrIoQueues);
+  } catch {
+    throw new KernelError('EIO', 'no interrupt vector');
+  }
+  dev.maxQid = Math.max(dev.numVecs - 1, 1) + (dev.ioQueues[HCTX_TYPE_POLL] as number);
+  queueRequestIrq(adminq, completion);
+  adminq.enabled = true;
+}
+
 /** Sets up as many I/O queues as controller, vectors and CPUs allow; none is no error. Throws. @kernel drivers/nvme/host/pci.c nvme_setup_io_queues */
 export const nvmeSetupIoQueues = traced(
   'nvme_setup_io_queues',
   async (dev: NvmeDev, completion: NvmeCompletion): Promise<void> => {
-    const { nvmeCore, pciBus } = dev.deps;
+    // Sampled once, so that a change of the parameters meets a reset as a whole.
     dev.nrWriteQueues = dev.driver.params.write_queues as number;
     dev.nrPollQueues = dev.driver.params.poll_queues as number;
-    const granted = await nvmeCore.nvmeSetQueueCount(dev.ctrl, dev.nrAllocatedQueues - 1);
+    const granted = await dev.deps.nvmeCore.nvmeSetQueueCount(dev.ctrl, dev.nrAllocatedQueues - 1);
     if (granted === 0) return;
-    const adminq = dev.queues[0] as NvmeQueue;
-    if (adminq.enabled) {
-      adminq.enabled = false;
-      await pciBus.pciFreeIrq(dev.pdev, 0, adminq);
-    }
-    let nrIoQueues = remapForQueues(dev, granted);
+    let nrIoQueues = granted;
+    lockSetUp(dev);
     for (;;) {
-      pciBus.pciFreeIrqVectors(dev.pdev);
-      dev.numVecs = nvmeSetupIrqs(dev, nrIoQueues);
-      dev.maxQid = Math.max(dev.numVecs - 1, 1) + (dev.ioQueues[HCTX_TYPE_POLL] as number);
-      queueRequestIrq(adminq, completion);
-      adminq.enabled = true;
+      try {
+        await freeAdminIrq(dev);
+        nrIoQueues = remapForQueues(dev, nrIoQueues);
+        await setUpVectors(dev, nrIoQueues, completion);
+      } finally {
+        mutexUnlock(dev.shutdownLock);
+      }
       await nvmeCreateIoQueues(dev, completion);
-      if (dev.onlineQueues < 2 || dev.onlineQueues - 1 >= dev.maxQid) break;
+      if (dev.onlineQueues < 2) return;
+      if (dev.onlineQueues - 1 >= dev.maxQid) break;
       nrIoQueues = dev.onlineQueues - 1;
       await nvmeDeleteIoQueues(dev);
+      lockSetUp(dev);
       await nvmeSuspendIoQueues(dev);
-      adminq.enabled = false;
-      await pciBus.pciFreeIrq(dev.pdev, 0, adminq);
     }
-    if (dev.onlineQueues < 2) return;
     dev.kernel.printk.print('info', `nvme ${dev.ctrl.name}: ${dev.ioQueues.join('/')} default/read/poll queues`);
   },
 );

@@ -12,10 +12,9 @@ import {
   NVME_CTRL_LIVE,
   NVME_QUIRK_DMA_ADDRESS_BITS_48,
 } from '@nvme-stack/nvme-core/ports';
-import { HCTX_MAX_TYPES } from '@nvme-stack/blk-mq/ports';
 import type { PciDev } from '@nvme-stack/pci-bus/ports';
 import { NvmeDev, type NvmeDriverState } from './dev.js';
-import { nvmeDevDisable } from './disable.js';
+import { nvmeDevDisable, nvmeDisablePrepareReset } from './disable.js';
 import { nvmePciEnable } from './enable.js';
 import { NvmeIo } from './io.js';
 import { nvmeMaxIoQueues, nvmeSetupIoQueues } from './io-queues.js';
@@ -23,7 +22,7 @@ import { nvmeReleasePrpPools, nvmeSetupPrpPools } from './map-data.js';
 import { NVME_MAX_KB_SZ, NVME_MAX_SEGS } from './limits.js';
 import { nvmeFreeQueues } from './queue.js';
 import { nvmeDevMap, nvmeDevUnmap } from './registers.js';
-import { nvmeFreeTagset, nvmeResetWork } from './reset.js';
+import { allocIoTagSet, nvmeFreeTagset, nvmeResetWork } from './reset.js';
 import { nvmeDbbufDmaAlloc, nvmeDbbufDmaFree, nvmeDbbufSet } from './shadow-doorbell.js';
 import { nvmePciCtrlOps } from './transport.js';
 
@@ -53,63 +52,63 @@ function nvmePciAllocDev(driver: NvmeDriverState, pdev: PciDev, quirks: number):
   const io = new NvmeIo(dev);
   dev.resetWork = workqueues.initWork('nvme_reset_work', dev, (device) => nvmeResetWork(device, io));
   dev.ctrl.resetWork = dev.resetWork;
-  dmaSetMaskAndCoherent(dma, quirks & NVME_QUIRK_DMA_ADDRESS_BITS_48 ? 48 : 64);
+  try {
+    dmaSetMaskAndCoherent(dma, quirks & NVME_QUIRK_DMA_ADDRESS_BITS_48 ? 48 : 64);
+  } catch {
+    // The mask the bus has set stays.
+  }
   dev.ctrl.maxHwSectors = NVME_MAX_KB_SZ << 1;
   dev.ctrl.maxSegments = NVME_MAX_SEGS;
   return { dev, io };
 }
 
-/** Binds the driver to a function; throws what the bus reports. Task context. @kernel drivers/nvme/host/pci.c nvme_probe */
+/** Binds the driver to a function, whose `driverData` is then a BoundNvme; throws what the bus reports. Task context. @kernel drivers/nvme/host/pci.c nvme_probe */
 export const nvmeProbe = traced(
   'nvme_probe',
-  async (driver: NvmeDriverState, pdev: PciDev, quirks: number): Promise<BoundNvme> => {
+  async (driver: NvmeDriverState, pdev: PciDev, quirks: number): Promise<void> => {
     const { nvmeCore, workqueues } = driver.deps;
     const bound = nvmePciAllocDev(driver, pdev, quirks);
     const { dev } = bound;
     const { ctrl } = dev;
-    const undo: Undo = [];
+    const undo: Undo = [() => nvmeCore.nvmePutCtrl(ctrl)];
     try {
-      undo.push(() => nvmeCore.nvmePutCtrl(ctrl));
       await nvmeCore.nvmeAddCtrl(ctrl);
       undo.push(() => nvmeCore.nvmeUninitCtrl(ctrl));
       nvmeDevMap(dev);
       undo.push(() => nvmeDevUnmap(dev));
-      nvmeSetupPrpPools(dev);
       undo.push(() => nvmeReleasePrpPools(dev));
+      nvmeSetupPrpPools(dev);
       driver.kernel.printk.print('info', `nvme ${ctrl.name}: pci function ${pdev.dev.name}`);
-      await bringUp(bound, undo);
+      undo.push(() => nvmeFreeQueues(dev, 0));
+      await nvmePciEnable(dev, bound.io.completion);
+      undo.push(() => takeDown(bound));
+      await bringUp(bound);
     } catch (error) {
-      nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_DELETING);
       await unwind(undo);
       throw error;
     }
+    pdev.dev.driverData = bound;
     driver.devices.set(ctrl, dev);
     await nvmeCore.nvmeStartCtrl(ctrl);
     await workqueues.flushWork(ctrl.scanWork);
-    return bound;
   },
 );
 
-/** From a mapped BAR to a live controller. */
-async function bringUp({ dev, io }: BoundNvme, undo: Undo): Promise<void> {
+/** From an enabled controller to a live one. */
+async function bringUp({ dev, io }: BoundNvme): Promise<void> {
   const { nvmeCore } = dev.deps;
   const { ctrl } = dev;
-  undo.push(() => nvmeFreeQueues(dev, 0));
-  await nvmePciEnable(dev, io.completion);
-  undo.push(() => nvmeDevDisable(dev, true, io.completion));
   await nvmeCore.nvmeAllocAdminTagSet(ctrl, { ops: io.adminOps, nrMaps: 1, driverData: dev });
-  undo.push(() => nvmeCore.nvmeRemoveAdminTagSet(ctrl));
+  // Before the first admin command, so that its time-out is judged rightly.
   if (!nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_CONNECTING)) {
     dev.kernel.printk.print('warn', `nvme ${ctrl.name}: failed to mark controller CONNECTING`);
     throw new KernelError('EBUSY', 'controller state');
   }
   await nvmeCore.nvmeInitCtrlFinish(ctrl, false);
   nvmeDbbufDmaAlloc(dev);
-  undo.push(() => nvmeDbbufDmaFree(dev));
   await nvmeSetupIoQueues(dev, io.completion);
   if (dev.onlineQueues > 1) {
-    await nvmeCore.nvmeAllocIoTagSet(ctrl, { ops: io.ioOps, nrMaps: nvmePciNrMaps(dev), driverData: dev });
-    undo.push(() => nvmeFreeTagset(dev));
+    await allocIoTagSet(dev, io);
     await nvmeDbbufSet(dev);
   }
   if (ctrl.tagset === null) dev.kernel.printk.print('warn', `nvme ${ctrl.name}: IO queues not created`);
@@ -119,10 +118,22 @@ async function bringUp({ dev, io }: BoundNvme, undo: Undo): Promise<void> {
   }
 }
 
-/** @kernel drivers/nvme/host/pci.c nvme_pci_nr_maps */
-function nvmePciNrMaps(dev: NvmeDev): number {
-  if ((dev.ioQueues[2] as number) > 0) return HCTX_MAX_TYPES;
-  return (dev.ioQueues[1] as number) > 0 ? 2 : 1;
+/** Undoes `bringUp` wherever it stopped: the controller is stopped before the memory that it uses goes. */
+async function takeDown({ dev, io }: BoundNvme): Promise<void> {
+  const { nvmeCore } = dev.deps;
+  nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DELETING);
+  await nvmeDevDisable(dev, true, io.completion);
+  await nvmeFreeTagset(dev);
+  await nvmeDevRemoveAdmin(dev);
+  nvmeDbbufDmaFree(dev);
+}
+
+/** A stopped controller's admin queue answers what still waits, and goes. @kernel drivers/nvme/host/pci.c nvme_dev_remove_admin */
+async function nvmeDevRemoveAdmin(dev: NvmeDev): Promise<void> {
+  const { nvmeCore } = dev.deps;
+  if (dev.ctrl.adminQ === null || dev.ctrl.adminQ.dying) return;
+  nvmeCore.nvmeUnquiesceAdminQueue(dev.ctrl);
+  await nvmeCore.nvmeRemoveAdminTagSet(dev.ctrl);
 }
 
 /** Unbinds the driver: the disks go first, the mapping of the BAR last. Task context. @kernel drivers/nvme/host/pci.c nvme_remove */
@@ -139,7 +150,7 @@ export const nvmeRemove = traced('nvme_remove', async (dev: NvmeDev, io: NvmeIo)
   await nvmeCore.nvmeRemoveNamespaces(ctrl);
   await nvmeDevDisable(dev, true, io.completion);
   await nvmeFreeTagset(dev);
-  await nvmeCore.nvmeRemoveAdminTagSet(ctrl);
+  await nvmeDevRemoveAdmin(dev);
   nvmeDbbufDmaFree(dev);
   nvmeFreeQueues(dev, 0);
   nvmeReleasePrpPools(dev);
@@ -151,5 +162,5 @@ export const nvmeRemove = traced('nvme_remove', async (dev: NvmeDev, io: NvmeIo)
 
 /** The system goes down: stop the controller in order, keep nothing else. @kernel drivers/nvme/host/pci.c nvme_shutdown */
 export const nvmeShutdown = traced('nvme_shutdown', async (dev: NvmeDev, io: NvmeIo): Promise<void> => {
-  await nvmeDevDisable(dev, true, io.completion);
+  await nvmeDisablePrepareReset(dev, true, io.completion);
 });

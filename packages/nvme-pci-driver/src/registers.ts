@@ -22,12 +22,16 @@ export const nvmePciRegRead32 = traced('nvme_pci_reg_read32', (ctrl: NvmeCtrl, o
   nvmeBar(toNvmeDev(ctrl)).readl(offset),
 );
 
-export const nvmePciRegWrite32 = traced('nvme_pci_reg_write32', (ctrl: NvmeCtrl, offset: number, value: number): void => {
-  nvmeBar(toNvmeDev(ctrl)).writel(offset, value);
-});
+export const nvmePciRegWrite32 = traced(
+  'nvme_pci_reg_write32',
+  (ctrl: NvmeCtrl, offset: number, value: number): void => {
+    nvmeBar(toNvmeDev(ctrl)).writel(offset, value);
+  },
+);
 
-export const nvmePciRegRead64 = traced('nvme_pci_reg_read64', (ctrl: NvmeCtrl, offset: number): Uint64 =>
-  loHiReadq(nvmeBar(toNvmeDev(ctrl)), offset),
+export const nvmePciRegRead64 = traced(
+  'nvme_pci_reg_read64',
+  (ctrl: NvmeCtrl, offset: number): Uint64 => loHiReadq(nvmeBar(toNvmeDev(ctrl)), offset),
 );
 
 /** Two 32-bit reads, low word first. @kernel include/linux/io-64-nonatomic-lo-hi.h lo_hi_readq */

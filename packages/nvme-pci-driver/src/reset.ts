@@ -2,6 +2,7 @@
  * Reset: takes a controller down and brings it up again under its live namespaces.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_reset_work.
  */
+import { HCTX_MAX_TYPES, HCTX_TYPE_POLL, HCTX_TYPE_READ } from '@nvme-stack/blk-mq/ports';
 import { errnoOf, KernelError, mutexLock, mutexUnlock, traced } from '@nvme-stack/kernel';
 import {
   NVME_CTRL_CONNECTING,
@@ -16,6 +17,7 @@ import { nvmeDevDisable } from './disable.js';
 import { nvmePciEnable } from './enable.js';
 import { nvmeSetupIoQueues } from './io-queues.js';
 import type { NvmeIo } from './io.js';
+import { nvmeFreeQueues } from './queue.js';
 import { nvmeDbbufDmaAlloc, nvmeDbbufSet } from './shadow-doorbell.js';
 
 /** @kernel drivers/nvme/host/pci.c nvme_reset_work */
@@ -50,7 +52,7 @@ async function resetController(dev: NvmeDev, io: NvmeIo): Promise<void> {
   await nvmeCore.nvmeInitCtrlFinish(ctrl, false);
   nvmeDbbufDmaAlloc(dev);
   await nvmeSetupIoQueues(dev, io.completion);
-  if (dev.onlineQueues > 1) await restartQueues(dev);
+  if (dev.onlineQueues > 1) await restartQueues(dev, io);
   else await loseQueues(dev);
   if (!nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_LIVE)) {
     dev.kernel.printk.print('warn', `nvme ${ctrl.name}: failed to mark controller live state`);
@@ -60,14 +62,41 @@ async function resetController(dev: NvmeDev, io: NvmeIo): Promise<void> {
 }
 
 /** Waits until every queue is frozen and adapts them to the number of queues there is now. */
-async function restartQueues(dev: NvmeDev): Promise<void> {
-  const { nvmeCore, blkMq } = dev.deps;
+async function restartQueues(dev: NvmeDev, io: NvmeIo): Promise<void> {
+  const { nvmeCore } = dev.deps;
   const { ctrl } = dev;
   await nvmeDbbufSet(dev);
   nvmeCore.nvmeUnquiesceIoQueues(ctrl);
   await nvmeCore.nvmeWaitFreeze(ctrl);
-  if (ctrl.tagset !== null) await blkMq.blkMqUpdateNrHwQueues(ctrl.tagset, dev.onlineQueues - 1);
+  await nvmePciUpdateNrQueues(dev, io);
   nvmeCore.nvmeUnfreeze(ctrl);
+}
+
+/** A controller that had no I/O queues gets its tag set now. @kernel drivers/nvme/host/pci.c nvme_pci_update_nr_queues */
+async function nvmePciUpdateNrQueues(dev: NvmeDev, io: NvmeIo): Promise<void> {
+  const { blkMq } = dev.deps;
+  if (dev.ctrl.tagset === null) {
+    await allocIoTagSet(dev, io);
+    return;
+  }
+  await blkMq.blkMqUpdateNrHwQueues(dev.ctrl.tagset, dev.onlineQueues - 1);
+  nvmeFreeQueues(dev, dev.onlineQueues);
+}
+
+/** Tags for the I/O queues; without memory for them the controller has none. Task context. */
+export async function allocIoTagSet(dev: NvmeDev, io: NvmeIo): Promise<void> {
+  try {
+    const nrMaps = nvmePciNrMaps(dev);
+    await dev.deps.nvmeCore.nvmeAllocIoTagSet(dev.ctrl, { ops: io.ioOps, nrMaps, driverData: dev });
+  } catch (error) {
+    if (!KernelError.is(error)) throw error;
+  }
+}
+
+/** @kernel drivers/nvme/host/pci.c nvme_pci_nr_maps */
+function nvmePciNrMaps(dev: NvmeDev): number {
+  if ((dev.ioQueues[HCTX_TYPE_POLL] as number) > 0) return HCTX_MAX_TYPES;
+  return (dev.ioQueues[HCTX_TYPE_READ] as number) > 0 ? 2 : 1;
 }
 
 async function loseQueues(dev: NvmeDev): Promise<void> {

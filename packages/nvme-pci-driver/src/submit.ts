@@ -2,10 +2,11 @@
  * Submission: prepares requests, copies their commands into the queue and rings the doorbell.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_queue_rq, nvme_queue_rqs, nvme_prep_rq, nvme_write_sq_db.
  *
- * The command is in the queue before the doorbell says so. `sq_lock` covers both, so commands are seen in order.
+ * The command is in the queue before the doorbell says so. `sq_lock` covers both, so commands are seen in order. Interrupts are off
+ * under it, because a bio that waited for a tag goes on in the interrupt that frees one (Linux wakes a task for it).
  */
 import { BLK_STS_IOERR, BLK_STS_OK, type BlkMqHwCtx, type BlkMqQueueData, type BlkStatus, type Request } from '@nvme-stack/blk-mq/ports';
-import { spinLock, spinUnlock } from '@nvme-stack/kernel';
+import { spinLockIrq, spinUnlockIrq } from '@nvme-stack/kernel';
 import type { NvmeNs } from '@nvme-stack/nvme-core/ports';
 import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { SQE_BYTES } from './limits.js';
@@ -89,10 +90,10 @@ export class NvmeSubmission {
     if (!nvmeCore.nvmeCheckReady(dev.ctrl, rq, true)) return nvmeCore.nvmeFailNonreadyCommand(dev.ctrl, rq);
     const status = this.prepRq(nvmeq, rq);
     if (status !== BLK_STS_OK) return status;
-    spinLock(nvmeq.sqLock);
+    spinLockIrq(nvmeq.sqLock);
     nvmeSqCopyCmd(nvmeq, nvmeIod(rq).nvme.cmd);
     nvmeWriteSqDb(nvmeq, last);
-    spinUnlock(nvmeq.sqLock);
+    spinUnlockIrq(nvmeq.sqLock);
     return BLK_STS_OK;
   }
 
@@ -159,7 +160,7 @@ export class NvmeSubmission {
   private submitCmds(nvmeq: NvmeQueue, first: Request): void {
     const { trace } = this.dev.kernel;
     if (trace.functions) trace.enter('nvme_submit_cmds');
-    spinLock(nvmeq.sqLock);
+    spinLockIrq(nvmeq.sqLock);
     let rq: Request | null = first;
     while (rq !== null) {
       const next: Request | null = rq.next;
@@ -168,16 +169,16 @@ export class NvmeSubmission {
       rq = next;
     }
     nvmeWriteSqDb(nvmeq, true);
-    spinUnlock(nvmeq.sqLock);
+    spinUnlockIrq(nvmeq.sqLock);
     if (trace.functions) trace.exit();
   }
 
   /** Rings the doorbell for what was queued without `last`. @kernel drivers/nvme/host/pci.c nvme_commit_rqs */
   commitRqs(hctx: BlkMqHwCtx): void {
     const nvmeq = hctx.driverData as NvmeQueue;
-    spinLock(nvmeq.sqLock);
+    spinLockIrq(nvmeq.sqLock);
     if (nvmeq.sqTail !== nvmeq.lastSqTail) nvmeWriteSqDb(nvmeq, true);
-    spinUnlock(nvmeq.sqLock);
+    spinUnlockIrq(nvmeq.sqLock);
   }
 
   /** Completes a request on the CPU it came from. @kernel drivers/nvme/host/pci.c nvme_pci_complete_rq */

@@ -2,7 +2,7 @@
  * What nvme-core asks of this transport.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_pci_ctrl_ops.
  */
-import { KernelError, spinLock, spinUnlock, traced } from '@nvme-stack/kernel';
+import { KernelError, spinLockIrq, spinUnlockIrq, traced } from '@nvme-stack/kernel';
 import type { NvmeCtrl, NvmeCtrlOps } from '@nvme-stack/nvme-core/ports';
 import {
   NVME_CAP_NSSRC,
@@ -21,10 +21,10 @@ import { nvmeSqCopyCmd, nvmeWriteSqDb } from './submit.js';
 const nvmePciSubmitAsyncEvent = traced('nvme_pci_submit_async_event', (ctrl: NvmeCtrl): void => {
   const nvmeq = toNvmeDev(ctrl).queues[0] as NvmeQueue;
   const cmd = NvmeAsyncEventCmd.encode({ opcode: NvmeAdminOpcode.asyncEvent, commandId: NVME_AQ_BLK_MQ_DEPTH });
-  spinLock(nvmeq.sqLock);
+  spinLockIrq(nvmeq.sqLock);
   nvmeSqCopyCmd(nvmeq, commandWords(cmd));
   nvmeWriteSqDb(nvmeq, true);
-  spinUnlock(nvmeq.sqLock);
+  spinUnlockIrq(nvmeq.sqLock);
 });
 
 /** Whether peer devices may be mapped: the DMA operations of our platforms map memory only. @kernel drivers/nvme/host/pci.c nvme_pci_supports_pci_p2pdma */

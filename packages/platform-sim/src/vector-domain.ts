@@ -84,6 +84,7 @@ export class VectorDomain implements IrqDomain {
     if (cpus.includes(old.cpu)) return true;
     const vector = this.take(cpus, data.irq);
     if (vector === null) return false;
+    this.forgetOlder(old);
     vector.previous = old;
     data.chipData = vector;
     data.effectiveCpu = vector.cpu;
@@ -122,10 +123,11 @@ export class VectorDomain implements IrqDomain {
     this.kernel.printk.print('emerg', `__common_interrupt: ${cpu}.${number} No irq handler for vector`);
   }
 
-  /** The least used of these CPUs, its lowest free vector. @kernel kernel/irq/matrix.c irq_matrix_alloc */
+  /** The least used of these CPUs, of those online where there is one; its lowest free vector. @kernel kernel/irq/matrix.c irq_matrix_alloc */
   private take(cpus: readonly number[], irq: number): Vector | null {
+    const online = cpus.filter((cpu) => this.kernel.cpus.isOnline(cpu));
     let best = -1;
-    for (const cpu of cpus) {
+    for (const cpu of online.length > 0 ? online : cpus) {
       if (cpu < 0 || cpu >= this.kernel.nrCpus) continue;
       if (best < 0 || (this.usedOnCpu[cpu] as number) < (this.usedOnCpu[best] as number)) best = cpu;
     }
@@ -148,6 +150,14 @@ export class VectorDomain implements IrqDomain {
     vector.inUse = false;
     vector.previous = null;
     this.usedOnCpu[vector.cpu] = (this.usedOnCpu[vector.cpu] as number) - 1;
+  }
+
+  /** It moves again before a message came: what it had before that goes, unless an interrupt waits there. */
+  private forgetOlder(vector: Vector): void {
+    const { previous } = vector;
+    if (previous === null || previous.item.pending || previous.previous !== null) return;
+    vector.previous = null;
+    this.release(previous);
   }
 
   /** @kernel arch/x86/kernel/apic/vector.c irq_complete_move */

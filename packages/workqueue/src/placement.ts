@@ -10,14 +10,14 @@ import type { WorkqueueSystem } from './system.js';
 /** The CPU for a worker of an unbound pool. Any context. */
 export function placeUnbound(pool: WorkerPool): number {
   const { system, kernel } = pool;
-  const { ex, nrCpus } = kernel;
+  const { ex, nrCpus, cpus } = kernel;
   const here = ex.cpu === NO_CPU ? 0 : ex.cpu;
   const saving = system.options.powerEfficient === true;
   if (saving && ex.current.pid !== 0 && ex.context !== 'device' && kernel.cpuToNode(here) === pool.node) return here;
   let fallback = -1;
   for (let step = 1; step <= nrCpus; step++) {
     const cpu = (here + step) % nrCpus;
-    if (kernel.cpuToNode(cpu) !== pool.node) continue;
+    if (kernel.cpuToNode(cpu) !== pool.node || !cpus.isOnline(cpu)) continue;
     if (fallback < 0 || cpu === here) fallback = cpu;
     if (cpu === here && !saving) continue;
     if (cpuIsIdle(system, cpu) !== saving) return cpu;

@@ -35,6 +35,8 @@ export class WorkerPool implements HasKernel {
   woken = 0;
   /** Workers that let others run between two works. */
   yielding = 0;
+  /** Its CPU is off: its works run wherever there is one that is on. @kernel kernel/workqueue.c POOL_DISASSOCIATED */
+  disassociated = false;
   private readonly mayday: Item;
   private maydayArmed = false;
   private createAgainNs = 0;
@@ -50,7 +52,7 @@ export class WorkerPool implements HasKernel {
   }
 
   get bound(): boolean {
-    return this.cpu !== NO_CPU;
+    return this.cpu !== NO_CPU && !this.disassociated;
   }
 
   /** No worker can be made: help comes from the rescuers. */

@@ -4,6 +4,7 @@
  */
 import type { Kernel } from '@nvme-stack/kernel';
 import * as calls from './async.js';
+import { followCpus } from './cpu-hotplug.js';
 import * as delayed from './delayed.js';
 import * as flush from './flush.js';
 import type { AsyncDomain, DelayedWork, WorkqueueStruct, Workqueues, WorkStruct } from './ports.js';
@@ -36,6 +37,7 @@ class WorkqueuesImpl implements Workqueues {
     this.systemHighpriWq = boot('events_highpri', WQ_HIGHPRI);
     this.systemUnboundWq = boot('events_unbound', WQ_UNBOUND);
     this.async = new calls.AsyncCalls(this.system, this.systemUnboundWq);
+    followCpus(this.system);
   }
 
   allocWorkqueue(name: string, flags: number, maxActive: number): WorkqueueStruct {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { type GraphEvent, printFunctionGraph } from '@nvme-stack/kernel';
 import { expect, it } from 'vitest';
-import { type GraphEvent, printFunctionGraph } from './trace-formats.js';
 
 const LINE = /^ (\d+)\) (?:. +([\d.]+) us +| +)\| {2}( *)(?:([\w.]+)(?: \[(\w+)\])?\(\)( \{|;)|\}.*)$/;
 const SWITCH = /^ (\d+)\) +(\S+)-(\d+) +=> +(\S+)-(\d+) *$/;

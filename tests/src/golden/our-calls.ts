@@ -1,7 +1,8 @@
 /** Our run's function entries as call trees of the symbols that a capture can show. */
+
+import { type CallNode, callForest } from '@nvme-stack/kernel';
 import type { TraceEntry } from '@nvme-stack/kernel/ports';
 import { type CallLine, plainSymbol } from './threads.js';
-import { type CallNode, callForest } from './trace-formats.js';
 
 /** The trees of our calls, without the functions that the capture's filter hides: their calls move up. */
 export function ourCalls(entries: readonly TraceEntry[], visible: ReadonlySet<string>): CallLine[] {

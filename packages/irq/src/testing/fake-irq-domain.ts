@@ -69,7 +69,8 @@ export class FakeIrqDomain implements IrqDomain {
 
   private place(data: IrqData, cpus: readonly number[]): boolean {
     const used = (cpu: number): Vector[] => this.vectors.filter((vector) => vector.cpu === cpu);
-    const [cpu] = [...cpus].sort((a, b) => used(a).length - used(b).length || a - b);
+    const online = cpus.filter((one) => this.kernel.cpus.isOnline(one));
+    const [cpu] = [...(online.length > 0 ? online : cpus)].sort((a, b) => used(a).length - used(b).length || a - b);
     if (cpu === undefined || used(cpu).length >= this.vectorsPerCpu) return false;
     const taken = used(cpu).map(({ vector }) => vector);
     let vector = FIRST_VECTOR;

@@ -5,8 +5,9 @@
  *
  * An item runs at the agenda's time; what it is charged makes its CPU busy for so long, while other CPUs go on.
  */
-import type { Executor, Item, Task, WaitList } from '../ports.js';
+import type { Executor, Task, WaitList } from '../ports.js';
 import { NO_CPU, PARK_TIMEOUT } from '../ports.js';
+import { checkPosts } from './checked-posts.js';
 import { Execution } from './execution.js';
 import { HostHolds } from './host-holds.js';
 import { CLASS_DEVICE, CLASS_HARDIRQ, CLASS_SOFTIRQ, CLASS_TASK, IDLE, WorkItem } from './item.js';
@@ -19,8 +20,8 @@ export class ExecutorImpl extends Execution implements Executor {
   hostSettled: () => void = () => {};
 
   private readonly wakeNs: number;
-  private readonly checkPosts: boolean;
-  private postsChecked = false;
+  /** To be done when the first CPU goes off. */
+  private checksPosts: boolean;
   private readonly holds: HostHolds;
   /** Tasks that have not ended. */
   private readonly tasks = new Set<TaskImpl>();
@@ -42,7 +43,7 @@ export class ExecutorImpl extends Execution implements Executor {
   constructor(options: ExecutorOptions) {
     super(options);
     this.wakeNs = options.wakeNs;
-    this.checkPosts = options.checkPosts;
+    this.checksPosts = options.checkPosts;
     this.holds = new HostHolds(this);
   }
 
@@ -364,7 +365,8 @@ export class ExecutorImpl extends Execution implements Executor {
 
   retireCpu(cpu: number, to: number): void {
     if (cpu === this.cpuId) this.bug(`CPU ${cpu} cannot take itself off`);
-    if (this.checkPosts && !this.postsChecked) this.startCheckingPosts();
+    if (this.checksPosts) checkPosts(this, this.agenda.cpus);
+    this.checksPosts = false;
     this.agenda.retire(cpu, to);
     for (const task of this.tasks) {
       if (task.cpu === cpu) task.cpu = to;
@@ -374,19 +376,6 @@ export class ExecutorImpl extends Execution implements Executor {
 
   reviveCpu(cpu: number): void {
     this.agenda.revive(cpu);
-  }
-
-  /** Installed with the first CPU that goes off: until then, posting costs nothing more for it. */
-  private startCheckingPosts(): void {
-    this.postsChecked = true;
-    const { cpus } = this.agenda;
-    const post = this.post.bind(this);
-    this.post = (item: Item): boolean => {
-      const { cpu } = item;
-      if (cpu !== NO_CPU && (cpus[cpu] as VirtualCpu).id !== cpu)
-        this.bug(`${item.context} item posted to CPU ${cpu}, which is off`);
-      return post(item);
-    };
   }
 
   // ------------------------------------------------------------------------------------------ the host
