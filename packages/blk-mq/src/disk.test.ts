@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, functionTree, liveDisk, makeDisk } from './fixtures/test-machine.js';
 import { REQ_OP_READ } from './ports.js';
 import { RamDriver } from './testing/ram-driver.js';
-import { createTestMachine, functionTree, liveDisk, makeDisk } from './testing/test-machine.js';
 
 describe('device_add_disk', () => {
   it('scans an unpartitioned disk by reading the pages at sectors 0, 8 and 24', async () => {

@@ -1,10 +1,10 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, liveDisk, TEST_LIMITS } from './fixtures/test-machine.js';
 import { type Bio, BLK_STS_OK, REQ_OP_READ, REQ_OP_WRITE } from './ports.js';
 import { bitmapClear, bitmapGet, bitmapTest, TagBitmap } from './tags.js';
 import { makeBio } from './testing/bios.js';
-import { createTestMachine, liveDisk, TEST_LIMITS } from './testing/test-machine.js';
 
 describe('laws', () => {
   it('no tag is out twice, and a free one is found as long as there is one', () => {

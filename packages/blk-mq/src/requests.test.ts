@@ -1,5 +1,6 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, functionTree, liveDisk, setInit, TEST_LIMITS } from './fixtures/test-machine.js';
 import {
   BLK_EH_DONE,
   BLK_STS_MEDIUM,
@@ -21,7 +22,6 @@ import {
 } from './ports.js';
 import { allocBytes, makeBio } from './testing/bios.js';
 import { RamDriver } from './testing/ram-driver.js';
-import { createTestMachine, functionTree, liveDisk, setInit, TEST_LIMITS } from './testing/test-machine.js';
 
 describe('driver-private requests', () => {
   it('run through the dispatch list, as deep as on Linux', async () => {

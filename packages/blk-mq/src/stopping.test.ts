@@ -1,5 +1,6 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, liveDisk } from './fixtures/test-machine.js';
 import {
   type Bio,
   BLK_STS_AGAIN,
@@ -11,7 +12,6 @@ import {
   REQ_OP_WRITE,
 } from './ports.js';
 import { makeBio } from './testing/bios.js';
-import { createTestMachine, liveDisk } from './testing/test-machine.js';
 
 describe('waiting for a tag', () => {
   it('parks bios first in, first out, and counts every one exactly once', async () => {

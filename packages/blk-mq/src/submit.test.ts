@@ -1,7 +1,7 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, functionTree, liveDisk } from './fixtures/test-machine.js';
 import { BLK_STS_IOERR, BLK_STS_OK, REQ_OP_READ, REQ_OP_WRITE, REQ_SYNC } from './ports.js';
-import { createTestMachine, functionTree, liveDisk } from './testing/test-machine.js';
 
 const indentTree = (text: string): string[] => text.split('\n').filter((line) => line.trim() !== '');
 

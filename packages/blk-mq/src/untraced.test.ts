@@ -1,9 +1,9 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, liveDisk, TEST_LIMITS } from './fixtures/test-machine.js';
 import { REQ_FUA, REQ_NOWAIT, REQ_OP_DISCARD, REQ_OP_FLUSH, REQ_OP_READ, REQ_OP_WRITE, REQ_PREFLUSH } from './ports.js';
 import { makeBio } from './testing/bios.js';
-import { createTestMachine, liveDisk, TEST_LIMITS } from './testing/test-machine.js';
 
 const OPS = [
   REQ_OP_READ,

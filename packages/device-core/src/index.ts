@@ -15,6 +15,7 @@ import {
   showDevices,
 } from './char-dev.js';
 import { classRegister, classUnregister } from './class.js';
+import { cpuDevInit } from './cpu.js';
 import { deferredProbeWorkFunc, waitForDeviceProbe } from './deferred-probe.js';
 import { type DeviceImpl, descendants, deviceInitialize, getDevice, putDevice } from './device.js';
 import { deviceAdd, deviceDel } from './device-add.js';
@@ -56,6 +57,7 @@ function createState(deps: DeviceCoreDeps): DeviceCoreState {
   core.kernel.trace.renameSymbols(core.era.symbols);
   core.kernel.procfs.register('/proc/devices', () => showDevices(core.tables));
   createTop(core);
+  cpuDevInit(core);
   return core;
 }
 

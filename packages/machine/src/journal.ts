@@ -46,6 +46,10 @@ async function repeat(machine: Machine, { method, args }: JournalCall): Promise<
       return machine.disk(first).writeZeroes(second, third);
     case 'sysfs.write':
       return machine.sysfs.write(first, second);
+    case 'cpu.offline':
+      return machine.cpu(first).offline();
+    case 'cpu.online':
+      return machine.cpu(first).online();
     case 'device.unplug':
       return machine.device(first).unplug();
     default: {

@@ -5,6 +5,7 @@ import type { DeviceCore } from '@nvme-stack/device-core/ports';
 import { type FrontDoor, KernelError, sleepNs } from '@nvme-stack/kernel';
 import type { Composition } from './compose.js';
 import { compose } from './compose.js';
+import { cpuOf, refuseOffline } from './cpu.js';
 import { type MachineDescription, type MachineNvme, resolveMachine } from './description.js';
 import { openDisk } from './disk.js';
 import { allocBuffer } from './io-buffer.js';
@@ -75,7 +76,11 @@ function frontDoor(
     submitBio: (bio) => door.call('submit_bio', () => blkMq.submitBioWait(bio)),
     ioctl: (path, command, argument) =>
       call('ioctl', [path, command, argument], () => ioctl(deviceCore, path, command, argument)),
-    task: (name, main, cpu) => door.call(name, () => main(subsystems), cpu),
+    task: async (name, main, cpu) => {
+      const refusal = refuseOffline(kernel, name, cpu);
+      if (refusal !== null) throw refusal;
+      return door.call(name, () => main(subsystems), cpu);
+    },
     dmesg: () => kernel.printk.dmesg(),
     sysfs: {
       read: (path) => sysfs.read(path),
@@ -87,6 +92,7 @@ function frontDoor(
     procfs: { read: (path) => kernel.procfs.read(path), list: () => kernel.procfs.list() },
     uevents: deviceCore.uevents,
     queues: (name) => queuesOf(subsystems, name),
+    cpu: (cpu) => cpuOf(subsystems, cpu, call),
     device: (bdf) => deviceAt(subsystems, bdf, call),
     plug: (nvme) => plug(subsystems, door, makeController, nvme, call),
     suspend: () => call('suspend', [], () => deviceCore.dpmSuspend()),

@@ -126,6 +126,20 @@ export interface MachineDevice {
   unplug(): Promise<void>;
 }
 
+/** A CPU, and the switch it has. */
+export interface MachineCpu {
+  readonly cpu: number;
+  readonly isOnline: boolean;
+  /**
+   * Takes it off, as `echo 0 > /sys/devices/system/cpu/cpuN/online` does: its hardware queues drain, its interrupts, works,
+   * timers and tasks go to other CPUs. Nothing happens when it is off. Rejects with KernelError: EPERM for CPU 0, EBUSY for
+   * the last one.
+   */
+  offline(): Promise<void>;
+  /** Brings it back; nothing happens when it is on. */
+  online(): Promise<void>;
+}
+
 /** One call at the front door. */
 export interface JournalCall {
   /** The moment: items run before it. */
@@ -171,7 +185,7 @@ export interface Machine {
   /** Submits a bio in a task of its own and waits for its end; for the hot path use `task` and `subsystems.blkMq`. */
   submitBio(bio: Bio): Promise<BlkStatus>;
   ioctl(path: string, command: number, argument: unknown): Promise<number>;
-  /** Runs `main` as a kernel task; it may await only kernel primitives. Not in the journal. */
+  /** Runs `main` as a kernel task; it may await only kernel primitives. Not in the journal. Rejects with EINVAL for a CPU that is off. */
   task<T>(name: string, main: (subsystems: Subsystems) => Promise<T>, cpu?: number): Promise<T>;
 
   /** Log lines with their time stamps. */
@@ -188,6 +202,8 @@ export interface Machine {
   /** Queues of a controller by its name (`nvme0`). */
   queues(controller: string): readonly NvmeQueueInfo[];
 
+  /** By number, from 0; throws EINVAL. */
+  cpu(cpu: number): MachineCpu;
   /** By address (`0000:00:03.0`); throws ENODEV. */
   device(bdf: string): MachineDevice;
   /** Puts another controller into a slot of the running machine. */

@@ -13,9 +13,9 @@ import {
 import { NVME_SC_READ_ERROR, NVME_STATUS_DNR, NvmeDsmRange } from '@nvme-stack/nvme-protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
 import { NVME_QUIRK_DEALLOCATE_ZEROES } from './ports.js';
 import { nvmeErrorStatus } from './status-map.js';
-import { createTestMachine, type TestMachine } from './testing/test-machine.js';
 import type { FakeNvmeTransport } from './testing.js';
 
 interface Bench {

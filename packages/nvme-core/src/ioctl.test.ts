@@ -1,5 +1,6 @@
 import { NvmeIdCtrl } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
 import {
   NVME_IOCTL_ADMIN_CMD,
   NVME_IOCTL_ID,
@@ -10,7 +11,6 @@ import {
   NVME_IOCTL_SUBSYS_RESET,
   type NvmePassthruCmd,
 } from './ports.js';
-import { createTestMachine, type TestMachine } from './testing/test-machine.js';
 import type { FakeNvmeTransport } from './testing.js';
 
 async function bench(): Promise<{

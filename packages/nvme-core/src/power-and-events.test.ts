@@ -1,8 +1,8 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { NVME_PS_FLAGS_NON_OP_STATE, NVME_REG_CSTS, NvmeFwSlotInfoLog } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
 import { NVME_IOCTL_ADMIN_CMD } from './ports.js';
-import { createTestMachine, type TestMachine } from './testing/test-machine.js';
 import type { FakeNvmeTransport, TinyControllerOptions } from './testing.js';
 
 async function probed(

@@ -1,5 +1,6 @@
 import { NVME_REG_CC, NvmeFeatHostBehavior } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
 import {
   NVME_CTRL_CONNECTING,
   NVME_CTRL_DEAD,
@@ -7,7 +8,6 @@ import {
   NVME_CTRL_RESETTING,
   NVME_QUIRK_BOGUS_NID,
 } from './ports.js';
-import { createTestMachine, type TestMachine } from './testing/test-machine.js';
 import type { FakeNvmeTransport } from './testing.js';
 
 const ONE = [{ nsid: 1, blocks: 2048 }];

@@ -1,6 +1,6 @@
 import { NVME_SC_INVALID_FIELD, NVME_STATUS_DNR } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
-import { createTestMachine, type TestMachine } from './testing/test-machine.js';
+import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
 import type { FakeNvmeTransport, TinyControllerOptions } from './testing.js';
 
 const ids = (machine: TestMachine, index = 0) => machine.core.controllers[index].namespaces.map(({ nsid }) => nsid);

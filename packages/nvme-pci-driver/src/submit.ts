@@ -2,8 +2,9 @@
  * Submission: prepares requests, copies their commands into the queue and rings the doorbell.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_queue_rq, nvme_queue_rqs, nvme_prep_rq, nvme_write_sq_db.
  *
- * The command is in the queue before the doorbell says so. `sq_lock` covers both, so commands are seen in order. Interrupts are off
- * under it, because a bio that waited for a tag goes on in the interrupt that frees one (Linux wakes a task for it).
+ * The command is in the queue before the doorbell says so. `sq_lock` covers both, so commands are seen in order.
+ * Interrupts are off under it, because a bio that waited for a tag goes on in the interrupt that frees one (Linux wakes a
+ * task for it).
  */
 import { BLK_STS_IOERR, BLK_STS_OK, type BlkMqHwCtx, type BlkMqQueueData, type BlkStatus, type Request } from '@nvme-stack/blk-mq/ports';
 import { spinLockIrq, spinUnlockIrq } from '@nvme-stack/kernel';

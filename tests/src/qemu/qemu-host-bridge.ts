@@ -52,11 +52,13 @@ class QemuMmio implements MmioRegion {
   readonly sizeBytes: number;
   private readonly link: QtestLink;
   private readonly start: number;
+  private readonly written: () => void;
 
-  constructor(link: QtestLink, start: number, sizeBytes: number) {
+  constructor(link: QtestLink, start: number, sizeBytes: number, written: () => void) {
     this.link = link;
     this.start = start;
     this.sizeBytes = sizeBytes;
+    this.written = written;
   }
 
   readl(offset: number): number {
@@ -65,11 +67,12 @@ class QemuMmio implements MmioRegion {
 
   writel(offset: number, value: number): void {
     this.link.post(`writel ${hex(this.start + offset)} ${hex(value >>> 0)}`);
+    this.written();
   }
 }
 
 /** Guest RAM behind its file. What was posted takes effect before a read of memory. */
-class QemuMemory implements DmaMirrorTransport {
+export class QemuMemory implements DmaMirrorTransport {
   readonly baseAddr = DMA_BASE;
   readonly sizeBytes: number;
   private readonly qemu: QemuProcess;
@@ -77,6 +80,11 @@ class QemuMemory implements DmaMirrorTransport {
   constructor(qemu: QemuProcess) {
     this.qemu = qemu;
     this.sizeBytes = qemu.ramBytes - DMA_BASE;
+  }
+
+  /** Waits until QEMU has answered once more; its devices work between two answers. */
+  roundTrip(): void {
+    this.qemu.link.ask(`readl ${hex(DMA_BASE)}`);
   }
 
   read(addr: number, bytes: Uint8Array, offset: number, length: number): void {
@@ -89,10 +97,15 @@ class QemuMemory implements DmaMirrorTransport {
   }
 }
 
-/** The host bridge of a running QEMU; its interrupts are not connected. */
-export function createQemuHostBridge(kernel: Kernel, qemu: QemuProcess): PciHostBridge {
-  const ops: DmaOps = createDmaMirrored(new QemuMemory(qemu), kernel.memory, null, kernel.live);
-  return {
+/** The host bridge of a running QEMU, and its memory; interrupts are not connected. `written` hears of each MMIO write. */
+export function createQemuHostBridge(
+  kernel: Kernel,
+  qemu: QemuProcess,
+  written: () => void = () => {},
+): { readonly hostBridge: PciHostBridge; readonly memory: QemuMemory } {
+  const memory = new QemuMemory(qemu);
+  const ops: DmaOps = createDmaMirrored(memory, kernel.memory, null, kernel.live);
+  const hostBridge: PciHostBridge = {
     name: 'pci0000:00',
     domain: 0,
     busStart: 0,
@@ -102,7 +115,7 @@ export function createQemuHostBridge(kernel: Kernel, qemu: QemuProcess): PciHost
       { start: 0xc0000000, end: 0xfebfffff, prefetchable: false },
       { start: 0x8000000000, end: 0x80ffffffff, prefetchable: true },
     ],
-    ioremap: (physAddr, sizeBytes) => new QemuMmio(qemu.link, physAddr, sizeBytes),
+    ioremap: (physAddr, sizeBytes) => new QemuMmio(qemu.link, physAddr, sizeBytes, written),
     iounmap: () => {},
     dmaOps: () => ops,
     msiDomain: null,
@@ -110,4 +123,5 @@ export function createQemuHostBridge(kernel: Kernel, qemu: QemuProcess): PciHost
     numaNode: -1,
     onHotplug: null,
   };
+  return { hostBridge, memory };
 }

@@ -43,7 +43,7 @@ describe.skipIf(missing !== null)('QEMU behind the ports', () => {
     instance = createTestKernel();
     kernel = instance.kernel;
     bus = createPciStack(kernel, createIrqs({ kernel })).bus;
-    await instance.door.call('swapper', () => bus.pciHostProbe(createQemuHostBridge(kernel, qemu)));
+    await instance.door.call('swapper', () => bus.pciHostProbe(createQemuHostBridge(kernel, qemu).hostBridge));
     pdev = bus.pciGetDevice(NVME) as PciDev;
   });
 

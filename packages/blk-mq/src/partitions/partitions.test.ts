@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, makeDisk, type TestMachine } from '../fixtures/test-machine.js';
 import { BLKGETSIZE64, BLKRRPART, type BlkIoctlValue, REQ_OP_READ } from '../ports.js';
 import { makeBio } from '../testing/bios.js';
 import { RamDriver } from '../testing/ram-driver.js';
-import { createTestMachine, makeDisk, type TestMachine } from '../testing/test-machine.js';
 import { crc32 } from './crc32.js';
 
 const SECTORS = 8192;

@@ -1,9 +1,9 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
+import { createTestMachine, liveDisk } from '../fixtures/test-machine.js';
 import { type BlkMqHwCtx, type IoSchedulerType, REQ_OP_READ, REQ_OP_WRITE, type Request } from '../ports.js';
 import { makeBio } from '../testing/bios.js';
 import { ioSchedulerContract } from '../testing/scheduler-contract.js';
-import { createTestMachine, liveDisk } from '../testing/test-machine.js';
 import { mqDeadlineType } from './mq-deadline.js';
 import { noneSchedulerType } from './none.js';
 
