@@ -1,26 +1,12 @@
 /** The calls of a trace as trees, cut to a size that can be read. */
-import type { TraceEntry } from './run.js';
+import { type CallNode, callForest, type TraceEntry } from '@nvme-stack/machine';
 
 /** A function entry and what it called. */
-export interface Call {
-  readonly entry: TraceEntry;
-  readonly children: Call[];
-}
+export type Call = CallNode;
 
 /** Call trees of the entries that ran in tasks; interrupts are left out. */
 export function taskCalls(entries: readonly TraceEntry[]): Call[] {
-  const roots: Call[] = [];
-  const stacks = new Map<number, Call[]>();
-  for (const entry of entries) {
-    if (entry.kind !== 'function' || entry.context !== 'task' || entry.pid === 0) continue;
-    const stack = stacks.get(entry.pid) ?? [];
-    stacks.set(entry.pid, stack);
-    while (stack.length > 0 && (stack.at(-1) as Call).entry.depth >= entry.depth) stack.pop();
-    const call: Call = { entry, children: [] };
-    (stack.at(-1)?.children ?? roots).push(call);
-    stack.push(call);
-  }
-  return roots;
+  return callForest(entries.filter((entry) => entry.context === 'task' && entry.pid !== 0));
 }
 
 /** The first call of a symbol in or below the calls. */

@@ -26,9 +26,10 @@ function route(q: Queue, opf: number, hctxIndex: number): { hctx: HwCtx; ctx: Sw
   if (hctxIndex < 0) return { hctx: own.hctxs[hctxType(opf)], ctx: own };
   const hctx = q.hctxs[hctxIndex];
   if (hctx === undefined) throw new KernelError('EIO', `blk_mq_alloc_request_hctx: no hardware queue ${hctxIndex}`);
-  if (hctx.cpus.length === 0)
+  const first = hctx.cpus.find((one) => q.kernel.cpus.isOnline(one));
+  if (first === undefined || hctx.inactive)
     throw new KernelError('EXDEV', `blk_mq_alloc_request_hctx: no CPU for queue ${hctxIndex}`);
-  return { hctx, ctx: hctx.cpus.includes(own.cpu) ? own : q.ctxs[hctx.cpus[0]] };
+  return { hctx, ctx: hctx.cpus.includes(own.cpu) ? own : q.ctxs[first] };
 }
 
 function takeTag(q: Queue, opf: number, hctx: HwCtx, ctx: SwCtx, reserved: boolean): RequestImpl | null {
@@ -67,14 +68,17 @@ export const allocPassthrough = traced(
     const reserved = flags.reserved === true;
     await blkQueueEnter(q, nowait);
     try {
-      const { hctx, ctx } = route(q, opf, flags.hctxIndex ?? -1);
-      const rq = takeTag(q, opf, hctx, ctx, reserved);
-      if (rq !== null) return rq;
-      if (nowait) throw new KernelError('EAGAIN', 'blk_mq_alloc_request: no tag is free');
-      const waiter = new TagWaiter(reserved, new Completion(q.kernel, `a tag of ${hctx.tags.name}`));
-      hctx.tags.waitingTasks.push(waiter);
-      await waitForCompletion(waiter.granted);
-      return prepare(q, opf, waiter.tag, hctx, ctx, reserved);
+      for (;;) {
+        const { hctx, ctx } = route(q, opf, flags.hctxIndex ?? -1);
+        const rq = takeTag(q, opf, hctx, ctx, reserved);
+        if (rq !== null) return rq;
+        if (nowait) throw new KernelError('EAGAIN', 'blk_mq_alloc_request: no tag is free');
+        const waiter = new TagWaiter(reserved, new Completion(q.kernel, `a tag of ${hctx.tags.name}`));
+        hctx.tags.waitingTasks.push(waiter);
+        await waitForCompletion(waiter.granted);
+        // Without one: the last CPU of its hardware queue goes off, and another queue must be found.
+        if (waiter.tag >= 0) return prepare(q, opf, waiter.tag, hctx, ctx, reserved);
+      }
     } catch (error) {
       queueExit(q);
       throw error;

@@ -59,7 +59,7 @@ function sendAway(blk: Blk, rq: RequestImpl): boolean {
     ex.post(done.softirq);
     return true;
   }
-  if (rq.q.rqAffinity === 0) return false;
+  if (rq.q.rqAffinity === 0 || !blk.kernel.cpus.isOnline(rq.cpu)) return false;
   const done = blk.done[rq.cpu];
   done.list.pushTail(rq);
   ex.post(done.ipi);

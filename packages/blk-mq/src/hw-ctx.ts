@@ -46,6 +46,8 @@ export class HwCtx implements BlkMqHwCtx, HasKernel {
   /** The CPU whose turn it is when the queue is run elsewhere. */
   nextCpu = 0;
   exited = false;
+  /** Every CPU of it is off, or the last is going: submissions are led past it. @kernel BLK_MQ_S_INACTIVE */
+  inactive = false;
 
   constructor(queue: Queue, queueNum: number, tags: Tags) {
     this.kernel = queue.kernel;

@@ -8,6 +8,7 @@ import { BioImpl } from './bio.js';
 import { Blk, type BlkMqDeps } from './blk.js';
 import { tagsetBusyIter, tagsetWaitCompletedRequest } from './busy-iter.js';
 import { addToBatch, CompBatch, completeRequestAnywhere, completeRequestRemote } from './complete-remote.js';
+import { followCpus } from './cpu-hotplug.js';
 import { bdevDiskChanged, deviceAddDisk } from './disk-add.js';
 import { blkMarkDiskDead, delGendisk } from './disk-del.js';
 import { runHwQueues } from './dispatch.js';
@@ -211,6 +212,7 @@ export function createBlkMq(deps: BlkMqDeps): BlkMq {
   kernel.procfs.register('/proc/partitions', () => showPartitions(blk));
   kernel.procfs.register('/proc/diskstats', () => showDiskstats(blk));
   registerScheduler(blk, mqDeadlineType);
+  followCpus(blk);
   return {
     kernel,
     disks: blk.disks,

@@ -5,6 +5,7 @@
 import type { Device } from '@nvme-stack/device-core/ports';
 import { traced } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
+import type { HwCtx } from './hw-ctx.js';
 import { type BlkMqQueueMap, HCTX_MAX_TYPES, HCTX_TYPE_DEFAULT } from './ports.js';
 import type { Queue } from './queue.js';
 import type { TagSet } from './tag-set.js';
@@ -61,6 +62,13 @@ export const updateQueueMap = traced('blk_mq_update_queue_map', (set: TagSet): v
   blkMqMapQueues(set.blk, set.map[HCTX_TYPE_DEFAULT]);
 });
 
+/** The hardware queue of a CPU's requests of a type, by the set's maps. @kernel block/blk-mq.h blk_mq_map_queue_type */
+export function mappedHctx({ tagSet: set, hctxs }: Queue, cpu: number, type: number): HwCtx {
+  const map = set.map[type < set.nrMaps ? type : HCTX_TYPE_DEFAULT];
+  const used = map.nrQueues > 0 ? map : set.map[HCTX_TYPE_DEFAULT];
+  return hctxs[used.mqMap[cpu]] ?? hctxs[0];
+}
+
 /** Connects each CPU's context with its hardware queues. @kernel block/blk-mq.c blk_mq_map_swqueue */
 export function mapSwqueue(q: Queue): void {
   const { tagSet: set, hctxs } = q;
@@ -68,9 +76,7 @@ export function mapSwqueue(q: Queue): void {
   for (const hctx of hctxs) hctx.type = typeOf(set, hctx.queueNum);
   for (const ctx of q.ctxs) {
     for (let type = 0; type < HCTX_MAX_TYPES; type++) {
-      const map = set.map[type < set.nrMaps ? type : HCTX_TYPE_DEFAULT];
-      const used = map.nrQueues > 0 ? map : set.map[HCTX_TYPE_DEFAULT];
-      const hctx = hctxs[used.mqMap[ctx.cpu]] ?? hctxs[0];
+      const hctx = mappedHctx(q, ctx.cpu, type);
       ctx.hctxs[type] = hctx;
       const list = cpus[hctx.queueNum];
       if (!list.includes(ctx.cpu)) list.push(ctx.cpu);

@@ -36,6 +36,8 @@ export function openDisk(subsystems: Subsystems, name: string, call: Caller): Di
   const blockSizeBytes = found.disk.queue.limits.logicalBlockSizeBytes;
   const sizeBytes = (): number => (blkMq.lookup(name)?.sectors ?? 0) * 512;
   const check = (offsetBytes: number, lengthBytes: number): void => {
+    const now = blkMq.lookup(name);
+    if (now === null || now.disk.queue.dying) throw new KernelError('ENODEV', `${name} is gone`);
     checkRange(name, offsetBytes, lengthBytes, blockSizeBytes, sizeBytes());
   };
   return {

@@ -17,6 +17,15 @@
  * @packageDocumentation
  */
 export {
+  type CallNode,
+  type CallTreeOptions,
+  callForest,
+  callTree,
+  functionGraphText,
+  KernelError,
+  type TraceEntry,
+} from '@nvme-stack/kernel';
+export {
   type MachineDescription,
   type MachineNamespace,
   type MachineNvme,

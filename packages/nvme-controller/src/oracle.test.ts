@@ -1,6 +1,6 @@
 // Identify, logs, features and opcodes against what QEMU 7.2 answered.
+import { bytesFromRows, ID_CTRL_ROWS, ID_NS_ROWS } from '@nvme-stack/nvme-protocol/testing';
 import { describe, expect, it } from 'vitest';
-import { bytesFromRows, ID_CTRL_ROWS, ID_NS_ROWS } from './fixtures/identify-rows.js';
 import * as oracle from './fixtures/qemu-7.2-answers.js';
 import { createNvmeController, type NvmeControllerDescription } from './index.js';
 import { RegisterDriver } from './testing.js';
@@ -25,12 +25,12 @@ describe('identify', () => {
   it('gives the controller structure of QEMU 7.2 byte for byte', () => {
     const { driver } = started({ serial: 'LAB0001' });
     expect(driver.admin({ opcode: 6, cdw10: 1, prp1: DATA }).status).toBe(0);
-    expect([...driver.host.ram.subarray(DATA, DATA + 4096)]).toEqual(bytesFromRows(ID_CTRL_ROWS));
+    expect([...driver.host.ram.subarray(DATA, DATA + 4096)]).toEqual([...bytesFromRows(4096, ID_CTRL_ROWS)]);
   });
   it('gives the namespace structure of QEMU 7.2 byte for byte', () => {
     const { driver } = started({ namespaces: [{ sizeBytes: 1 << 30 }] });
     driver.admin({ opcode: 6, nsid: 1, cdw10: 0, prp1: DATA });
-    expect([...driver.host.ram.subarray(DATA, DATA + 4096)]).toEqual(bytesFromRows(ID_NS_ROWS));
+    expect([...driver.host.ram.subarray(DATA, DATA + 4096)]).toEqual([...bytesFromRows(4096, ID_NS_ROWS)]);
   });
   it('answers every CNS and namespace identifier as QEMU 7.2 does', () => {
     const { driver } = started();

@@ -116,19 +116,19 @@ export function nvmeDeleteWq(core: CoreState): WorkqueueStruct {
  * Loads the module. `params` is kept and read at use, so that writes below /sys/module take effect. Throws what an
  * allocation throws, with nothing left behind. Task context. @kernel drivers/nvme/host/core.c nvme_core_init
  */
-export const nvmeCoreInit = traced(
-  'nvme_core_init',
-  async (core: CoreState, params: Readonly<Record<string, number | boolean | string>>): Promise<void> => {
-    nvmeCheckSize();
-    core.params = overlay(params);
-    try {
-      acquireAll(core);
-    } catch (error) {
-      await nvmeCoreExit(core);
-      throw error;
-    }
-  },
-);
+export async function nvmeCoreInit(
+  core: CoreState,
+  params: Readonly<Record<string, number | boolean | string>>,
+): Promise<void> {
+  nvmeCheckSize();
+  core.params = overlay(params);
+  try {
+    acquireAll(core);
+  } catch (error) {
+    await nvmeCoreExit(core);
+    throw error;
+  }
+}
 
 /** Reads through to `params`, and to the defaults where it says nothing. */
 function overlay(

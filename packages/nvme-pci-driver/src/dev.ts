@@ -138,7 +138,8 @@ export class NvmeIod implements NvmePdu {
   readonly dev: NvmeDev;
   /** The queue the request goes to; set by the tag set's hardware queue. */
   nvmeq: NvmeQueue | null = null;
-  readonly sg: ScatterList;
+  /** Made when the tag first needs one: most requests are one piece. */
+  private pieces: ScatterList | null = null;
   mapping = MAP_NONE;
   /** Bus address and length of a MAP_PAGE mapping. */
   pageAddr = 0;
@@ -152,7 +153,11 @@ export class NvmeIod implements NvmePdu {
   constructor(nvme: NvmeRequest, dev: NvmeDev) {
     this.nvme = nvme;
     this.dev = dev;
-    this.sg = createScatterList(NVME_MAX_SEGS + 1);
+  }
+
+  get sg(): ScatterList {
+    this.pieces ??= createScatterList(NVME_MAX_SEGS + 1);
+    return this.pieces;
   }
 }
 

@@ -1,7 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { ID_CTRL_ROWS, ID_CTRL_VALUES } from './fixtures/id-ctrl.js';
-import { ID_NS_LBAF, ID_NS_ROWS, ID_NS_VALUES } from './fixtures/id-ns.js';
-import { bytesFromRows } from './fixtures/rows.js';
 import { NvmeIdCtrl } from './identify-controller.js';
 import {
   decodeNsIdDescriptors,
@@ -12,6 +9,7 @@ import {
   NvmeNsList,
 } from './identify-lists.js';
 import { NvmeIdNs, nvmeLbafIndex } from './identify-namespace.js';
+import { bytesFromRows, ID_CTRL_ROWS, ID_CTRL_VALUES, ID_NS_LBAF, ID_NS_ROWS, ID_NS_VALUES } from './testing.js';
 
 describe("a captured Identify Controller of QEMU's device", () => {
   const bytes = bytesFromRows(4096, ID_CTRL_ROWS);

@@ -69,7 +69,7 @@ describe('rmmod', () => {
 
   it('of a module in use by another is refused', async () => {
     const machine = await running();
-    await expect(machine.rmmod('nvme_core')).rejects.toMatchObject({ code: 'EWOULDBLOCK' });
+    await expect(machine.rmmod('nvme_core')).rejects.toMatchObject({ code: 'EAGAIN' });
     expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
   });
 });
@@ -105,7 +105,7 @@ describe('sysfs', () => {
     await machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/remove`, '1');
     noTraceOfDriver(machine);
     expect(machine.sysfs.exists(`/sys/bus/pci/devices/${NVME_BDF}`)).toBe(false);
-    await machine.sysfs.write('/sys/bus/pci/rescan', '1');
+    await machine.sysfs.write('/sys/bus/pci/devices/0000:00:00.0/rescan', '1');
     await machine.settle();
     expect(firstDifference(await machine.disk('nvme0n1').read(0, CHUNK), pattern(CHUNK, 3))).toBe(-1);
     expect(await leftBehind(machine)).toEqual([]);
@@ -123,7 +123,7 @@ describe('pulling the controller out', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
-  it.each([0, 3_000, 40_000, 100_000])('ends I/O with an error, %i ns into it', async (afterNs) => {
+  it.each([0, 3_000, 40_000, 70_000])('ends I/O with an error, %i ns into it', async (afterNs) => {
     const machine = await running({ latency: SLOW }, { cpus: 2 });
     const ended = load(machine, 48);
     await machine.run(afterNs);
@@ -174,8 +174,6 @@ describe('power', () => {
   it('goes down in order: the controller is told, and says that it is done', async () => {
     const machine = await running({}, { cpus: 2, trace: 'full' });
     const from = machine.trace.entries.length;
-    const { bar } = { bar: machine.trace.entries.slice(0) };
-    expect(bar.length).toBe(from);
     await machine.shutdown();
     const cc = machine.trace.entries.slice(from).filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write' && args[0] === 0x14);
     expect(cc.length).toBe(1);

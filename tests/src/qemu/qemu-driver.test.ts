@@ -41,7 +41,7 @@ describe.skipIf(missing !== null)('our driver with QEMU’s controller', () => {
   );
 
   it(
-    'writes and reads, more than a PRP list page describes too',
+    'writes and reads, also what takes PRP lists and several commands',
     async () => {
       const disk = machine.disk('nvme0n1');
       await disk.write(4 * KIB, pattern(4 * KIB, 3 * KIB, 1));

@@ -39,6 +39,18 @@ export class NoneScheduler implements IoScheduler {
     return rq;
   }
 
+  /** Takes what one CPU inserted, in its order. */
+  takeFrom(hctx: BlkMqHwCtx, cpu: number): RequestList {
+    const taken = new RequestList();
+    if (this.total === 0) return taken;
+    const kept = new RequestList();
+    const list = this.list(hctx);
+    for (let rq = list.shift(); rq !== null; rq = list.shift()) (rq.cpu === cpu ? taken : kept).pushTail(rq);
+    list.append(kept);
+    this.total -= taken.count;
+    return taken;
+  }
+
   hasWork(hctx: BlkMqHwCtx): boolean {
     return this.total > 0 && this.list(hctx).count > 0;
   }
