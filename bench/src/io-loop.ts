@@ -166,6 +166,7 @@ export async function measureReads(data: boolean, reads: number): Promise<number
   // With one hardware queue the default is mq-deadline; what is measured is the way of a queue without a scheduler.
   await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
   await machine.sysfs.write('/sys/block/nvme0n1/queue/iostats', '0');
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/nomerges', '2');
   if (data) await fill(machine);
   const reader = new Reader(machine, machine.allocBuffer(QUEUE_DEPTH * READ_BYTES).pages);
   await reader.run(WARM_UP_READS);

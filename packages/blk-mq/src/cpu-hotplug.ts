@@ -28,9 +28,9 @@ export function followCpus(blk: Blk): void {
     state: CPUHP_AP_BLK_MQ_ONLINE,
     startup: (cpu) => eachQueue(blk, (q) => notifyOnline(q, cpu)),
     teardown: async (cpu) => {
-      for (const hctx of hctxsOf(blk, cpu)) {
-        if (!hctx.exited && isLastCpu(hctx, cpu)) await notifyOffline(hctx, cpu);
-      }
+      // Looked up anew after each wait: queues come and go meanwhile.
+      const next = (): HwCtx | undefined => hctxsOf(blk, cpu).find((hctx) => !hctx.inactive && isLastCpu(hctx, cpu));
+      for (let hctx = next(); hctx !== undefined; hctx = next()) await notifyOffline(hctx, cpu);
     },
   });
   cpus.register({

@@ -23,7 +23,7 @@ export function cpuOf({ kernel, deviceCore }: Subsystems, cpu: number, call: Jou
 }
 
 /** Why a task cannot start on a CPU, or null. */
-export function refuseOffline({ cpus }: Kernel, name: string, cpu: number | undefined): KernelError | null {
-  if (cpu === undefined || cpus.allOnline || cpus.isOnline(cpu)) return null;
+export function refuseOffline({ cpus, nrCpus }: Kernel, name: string, cpu: number | undefined): KernelError | null {
+  if (cpu === undefined || cpus.allOnline || cpus.isOnline(cpu) || !(cpu < nrCpus)) return null;
   return new KernelError('EINVAL', `${name}: cpu is ${cpu}; online are ${bitmapList(cpus.onlineCpus())}`);
 }

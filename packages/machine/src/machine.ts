@@ -76,10 +76,9 @@ function frontDoor(
     submitBio: (bio) => door.call('submit_bio', () => blkMq.submitBioWait(bio)),
     ioctl: (path, command, argument) =>
       call('ioctl', [path, command, argument], () => ioctl(deviceCore, path, command, argument)),
-    task: async (name, main, cpu) => {
+    task: (name, main, cpu) => {
       const refusal = refuseOffline(kernel, name, cpu);
-      if (refusal !== null) throw refusal;
-      return door.call(name, () => main(subsystems), cpu);
+      return refusal === null ? door.call(name, () => main(subsystems), cpu) : Promise.reject(refusal);
     },
     dmesg: () => kernel.printk.dmesg(),
     sysfs: {

@@ -3,7 +3,7 @@
  * Kernel counterpart: drivers/nvme/host/core.c nvme_init_effects, nvme_get_effects_log, nvme_command_effects.
  * [NVMe] 5.1.12.1.6.
  */
-import { KernelError, traced } from '@nvme-stack/kernel';
+import { traced } from '@nvme-stack/kernel';
 import {
   NVME_CMD_EFFECTS_CSE_MASK,
   NVME_CMD_EFFECTS_CSUPP,
@@ -24,11 +24,11 @@ import { getLog } from './sync-command.js';
 const EFFECTS_LOG_BYTES = 4096;
 const OPCODES = 256;
 
-/** @kernel drivers/nvme/host/core.c nvme_get_effects_log */
+/** Reads the log; a controller that refuses it is taken as one without. Throws what kept the command from it. @kernel drivers/nvme/host/core.c nvme_get_effects_log */
 const nvmeGetEffectsLog = traced('nvme_get_effects_log', async (ctrl: Ctrl, csi: number): Promise<void> => {
   const { status, data } = await getLog(ctrl, 0, NVME_LOG_CMD_EFFECTS, csi, EFFECTS_LOG_BYTES);
   if (status < 0) throwErrno(status, `${ctrl.name}: effects log`);
-  if (status > 0) throw new KernelError('EIO', `${ctrl.name}: effects log (status ${hex(status)})`);
+  if (status > 0) return;
   const words = new Uint32Array(data.buffer, data.byteOffset, 2 * OPCODES);
   ctrl.effects = { acs: words.slice(0, OPCODES), iocs: words.slice(OPCODES) };
 });

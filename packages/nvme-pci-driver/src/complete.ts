@@ -5,9 +5,10 @@
  * An entry is new when its phase bit equals the queue's; the bit flips once per pass over the queue. The rest of the
  * entry is read only after the phase bit (Linux: dma_rmb), and the head doorbell is rung once per batch.
  */
-import type { BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme-stack/blk-mq/ports';
+import type { BlkMq, BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme-stack/blk-mq/ports';
 import { IRQ_HANDLED, IRQ_NONE, type IrqReturn } from '@nvme-stack/irq/ports';
-import { traced } from '@nvme-stack/kernel';
+import { type Trace, traced } from '@nvme-stack/kernel';
+import type { NvmeCore } from '@nvme-stack/nvme-core/ports';
 import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { CQE_BYTES, NVME_AQ_BLK_MQ_DEPTH } from './limits.js';
 import { nvmeUnmapData } from './map-data.js';
@@ -30,8 +31,15 @@ export class NvmeCompletion {
   /** Completes one request; set with the tag sets' operations. */
   private readonly completeRq: (rq: Request) => void;
 
+  private readonly core: NvmeCore;
+  private readonly blk: BlkMq;
+  private readonly trace: Trace;
+
   constructor(dev: NvmeDev, completeRq: (rq: Request) => void) {
     this.dev = dev;
+    this.core = dev.deps.nvmeCore;
+    this.blk = dev.deps.blkMq;
+    this.trace = dev.kernel.trace;
     this.completeRq = completeRq;
     this.iob = dev.deps.blkMq.ioCompBatch();
     this.unmap = (rq) => {
@@ -42,7 +50,7 @@ export class NvmeCompletion {
 
   /** Hard interrupt context. @kernel drivers/nvme/host/pci.c nvme_irq */
   readonly irq = (_irq: number, nvmeq: NvmeQueue): IrqReturn => {
-    const { trace } = this.dev.kernel;
+    const { trace } = this;
     if (trace.functions) trace.enter('nvme_irq');
     const { iob } = this;
     const found = this.pollCq(nvmeq, iob);
@@ -53,9 +61,9 @@ export class NvmeCompletion {
 
   /** @kernel drivers/nvme/host/pci.c nvme_pci_complete_batch */
   private pciCompleteBatch(iob: IoCompBatch): void {
-    const { trace } = this.dev.kernel;
+    const { trace } = this;
     if (trace.functions) trace.enter('nvme_pci_complete_batch');
-    this.dev.deps.nvmeCore.nvmeCompleteBatch(iob, this.unmap);
+    this.core.nvmeCompleteBatch(iob, this.unmap);
     if (trace.functions) trace.exit();
   }
 
@@ -73,7 +81,7 @@ export class NvmeCompletion {
 
   /** @kernel drivers/nvme/host/pci.c nvme_handle_cqe */
   private handleCqe(nvmeq: NvmeQueue, iob: IoCompBatch | null, index: number): void {
-    const { nvmeCore, blkMq } = this.dev.deps;
+    const { core } = this;
     const words = nvmeq.cqWords;
     const at = index * CQE_WORDS;
     nvmeq.cqMemory.acquire(at * 4, CQE_BYTES);
@@ -82,10 +90,10 @@ export class NvmeCompletion {
     const commandId = last & 0xffff;
     const status = last >>> 17;
     if (nvmeq.qid === 0 && isAsyncEvent(commandId)) {
-      nvmeCore.nvmeCompleteAsyncEvent(this.dev.ctrl, status, result);
+      core.nvmeCompleteAsyncEvent(this.dev.ctrl, status, result);
       return;
     }
-    const rq = nvmeCore.nvmeFindRq(this.dev.ctrl, this.tagSet(nvmeq), nvmeq.qid === 0 ? 0 : nvmeq.qid - 1, commandId);
+    const rq = core.nvmeFindRq(this.dev.ctrl, this.tagSet(nvmeq), nvmeq.qid === 0 ? 0 : nvmeq.qid - 1, commandId);
     if (rq === null) {
       this.dev.kernel.printk.print(
         'warn',
@@ -93,9 +101,9 @@ export class NvmeCompletion {
       );
       return;
     }
-    nvmeCore.traceNvmeSq(rq, (words[at + CQE_SQ] as number) & 0xffff, nvmeq.sqTail);
-    if (nvmeCore.nvmeTryCompleteReq(rq, status, result, words[at + CQE_RESULT_HI] as number)) return;
-    if (blkMq.blkMqAddToBatch(rq, iob, status !== 0, this.completeBatch)) return;
+    if (this.trace.events) core.traceNvmeSq(rq, (words[at + CQE_SQ] as number) & 0xffff, nvmeq.sqTail);
+    if (core.nvmeTryCompleteReq(rq, status, result, words[at + CQE_RESULT_HI] as number)) return;
+    if (this.blk.blkMqAddToBatch(rq, iob, status !== 0, this.completeBatch)) return;
     this.completeRq(rq);
   }
 

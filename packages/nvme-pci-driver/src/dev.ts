@@ -2,6 +2,8 @@
  * What the driver keeps: a device, its queues, and the data of each request.
  * Kernel counterpart: drivers/nvme/host/pci.c struct nvme_dev, nvme_queue, nvme_iod.
  */
+
+import type { Request } from '@nvme-stack/blk-mq/ports';
 import {
   type CoherentMemory,
   Completion,
@@ -15,7 +17,6 @@ import {
   type ScatterList,
   SpinLock,
 } from '@nvme-stack/kernel';
-import type { Request } from '@nvme-stack/blk-mq/ports';
 import type { NvmeCtrl, NvmePdu, NvmeRequest } from '@nvme-stack/nvme-core/ports';
 import type { MmioRegion, PciDev } from '@nvme-stack/pci-bus/ports';
 import type { WorkStruct } from '@nvme-stack/workqueue/ports';

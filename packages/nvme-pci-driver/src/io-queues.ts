@@ -2,9 +2,17 @@
  * Sets up the I/O queues: how many, which vectors, which CPUs.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_setup_io_queues, nvme_setup_irqs, nvme_calc_irq_sets, nvme_create_queue.
  */
-import { HCTX_TYPE_DEFAULT, HCTX_TYPE_POLL, HCTX_TYPE_READ, type BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
+import { type BlkMqTagSet, HCTX_TYPE_DEFAULT, HCTX_TYPE_POLL, HCTX_TYPE_READ } from '@nvme-stack/blk-mq/ports';
 import type { IrqAffinity } from '@nvme-stack/irq/ports';
-import { type ErrnoCode, errnoName, type HasKernel, KernelError, mutexTrylock, mutexUnlock, traced } from '@nvme-stack/kernel';
+import {
+  type ErrnoCode,
+  errnoName,
+  type HasKernel,
+  KernelError,
+  mutexTrylock,
+  mutexUnlock,
+  traced,
+} from '@nvme-stack/kernel';
 import { NVME_CTRL_CONNECTING, NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_SINGLE_VECTOR } from '@nvme-stack/nvme-core/ports';
 import { NvmeAdminOpcode } from '@nvme-stack/nvme-protocol';
 import { PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_MSI } from '@nvme-stack/pci-bus/ports';

@@ -2,7 +2,16 @@
  * Maps a request's data for the device and describes it in the command; unmaps it when done.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_map_data, nvme_unmap_data.
  */
-import { BLK_STS_IOERR, BLK_STS_OK, BLK_STS_RESOURCE, type BlkStatus, REQ_OP_DRV_IN, REQ_OP_MASK, REQ_OP_READ, type Request } from '@nvme-stack/blk-mq/ports';
+import {
+  BLK_STS_IOERR,
+  BLK_STS_OK,
+  BLK_STS_RESOURCE,
+  type BlkStatus,
+  REQ_OP_DRV_IN,
+  REQ_OP_MASK,
+  REQ_OP_READ,
+  type Request,
+} from '@nvme-stack/blk-mq/ports';
 import {
   DMA_FROM_DEVICE,
   DMA_MAPPING_ERROR,
@@ -20,7 +29,7 @@ import {
 } from '@nvme-stack/kernel';
 import { MAP_NONE, MAP_PAGE, MAP_SG, type NvmeDev, type NvmeIod, nvmeIod } from './dev.js';
 import { NVME_CTRL_PAGE_SIZE, NVME_SMALL_POOL_BYTES } from './limits.js';
-import { buildPrps, PRP_BAD_SG, PRP_OK, PrpPair, type PrpListSource } from './prp.js';
+import { buildPrps, PRP_BAD_SG, PRP_OK, type PrpListSource, PrpPair } from './prp.js';
 
 /** Words of PRP1 and PRP2 in a command. */
 const PRP1_WORD = 6;

@@ -2,7 +2,7 @@
  * The admin commands that create and delete I/O queues.
  * Kernel counterpart: drivers/nvme/host/pci.c adapter_alloc_cq, adapter_alloc_sq, nvme_delete_queue. [NVMe] 5.2.
  */
-import { RQ_END_IO_FREE, type Request, REQ_OP_DRV_OUT, type RequestQueue } from '@nvme-stack/blk-mq/ports';
+import { REQ_OP_DRV_OUT, type Request, type RequestQueue, RQ_END_IO_FREE } from '@nvme-stack/blk-mq/ports';
 import { complete, reinitCompletion, waitForCompletionTimeout } from '@nvme-stack/kernel';
 import {
   NVME_CQ_IRQ_ENABLED,

@@ -15,8 +15,8 @@ import { CC } from '@nvme-stack/nvme-protocol';
 import type { NvmeDev } from './dev.js';
 import { nvmeDevDisable } from './disable.js';
 import { nvmePciEnable } from './enable.js';
-import { nvmeSetupIoQueues } from './io-queues.js';
 import type { NvmeIo } from './io.js';
+import { nvmeSetupIoQueues } from './io-queues.js';
 import { nvmeFreeQueues } from './queue.js';
 import { nvmeDbbufDmaAlloc, nvmeDbbufSet } from './shadow-doorbell.js';
 

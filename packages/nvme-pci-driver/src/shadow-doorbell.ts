@@ -2,24 +2,30 @@
  * Shadow doorbells: tails and heads kept in memory, so that the controller need not be told of each.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_dbbuf_*. [NVMe] 5.8 (Doorbell Buffer Config).
  */
-import { dmaAllocCoherent, dmaFreeCoherent, PAGE_SIZE, traced } from '@nvme-stack/kernel';
+import { dmaAllocCoherent, dmaFreeCoherent, traced } from '@nvme-stack/kernel';
 import { NvmeAdminOpcode, NvmeDbbufCmd } from '@nvme-stack/nvme-protocol';
 import type { NvmeDev, NvmeQueue } from './dev.js';
 
 /** OACS bit 8. */
 const NVME_CTRL_OACS_DBBUF_SUPP = 1 << 8;
 
-/** Two pages: shadow doorbells and event indices; kept over resets. Without memory the controller goes without. @kernel drivers/nvme/host/pci.c nvme_dbbuf_dma_alloc */
+/** Bytes of the shadow doorbells of all queues, as far apart as the doorbells are. @kernel drivers/nvme/host/pci.c nvme_dbbuf_size */
+function nvmeDbbufSize(dev: NvmeDev): number {
+  return dev.nrAllocatedQueues * 8 * (1 << dev.dbStride);
+}
+
+/** Two pieces of memory: shadow doorbells and event indices; kept over resets. Without memory the controller goes without. @kernel drivers/nvme/host/pci.c nvme_dbbuf_dma_alloc */
 export const nvmeDbbufDmaAlloc = traced('nvme_dbbuf_dma_alloc', (dev: NvmeDev): void => {
   if ((dev.ctrl.oacs & NVME_CTRL_OACS_DBBUF_SUPP) === 0) return;
   if (dev.dbbufDbs !== null && dev.dbbufEis !== null) {
     dev.dbbufDbs.u32.fill(0);
     dev.dbbufEis.u32.fill(0);
-    publishPages(dev);
+    publishAll(dev);
     return;
   }
-  dev.dbbufDbs = dmaAllocCoherent(dev.dma, PAGE_SIZE);
-  dev.dbbufEis = dev.dbbufDbs === null ? null : dmaAllocCoherent(dev.dma, PAGE_SIZE);
+  const sizeBytes = nvmeDbbufSize(dev);
+  dev.dbbufDbs = dmaAllocCoherent(dev.dma, sizeBytes);
+  dev.dbbufEis = dev.dbbufDbs === null ? null : dmaAllocCoherent(dev.dma, sizeBytes);
   if (dev.dbbufEis === null) nvmeDbbufDmaFree(dev);
 });
 
@@ -30,9 +36,10 @@ export function nvmeDbbufDmaFree(dev: NvmeDev): void {
   dev.dbbufDbs = dev.dbbufEis = null;
 }
 
-function publishPages(dev: NvmeDev): void {
-  dev.dbbufDbs?.publish(0, PAGE_SIZE);
-  dev.dbbufEis?.publish(0, PAGE_SIZE);
+function publishAll(dev: NvmeDev): void {
+  const sizeBytes = nvmeDbbufSize(dev);
+  dev.dbbufDbs?.publish(0, sizeBytes);
+  dev.dbbufEis?.publish(0, sizeBytes);
 }
 
 /** Gives a queue its words in the pages; the admin queue has none in Linux. @kernel drivers/nvme/host/pci.c nvme_dbbuf_init */

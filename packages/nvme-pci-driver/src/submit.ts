@@ -6,9 +6,17 @@
  * Interrupts are off under it, because a bio that waited for a tag goes on in the interrupt that frees one (Linux wakes a
  * task for it).
  */
-import { BLK_STS_IOERR, BLK_STS_OK, type BlkMqHwCtx, type BlkMqQueueData, type BlkStatus, type Request } from '@nvme-stack/blk-mq/ports';
-import { spinLockIrq, spinUnlockIrq } from '@nvme-stack/kernel';
-import type { NvmeNs } from '@nvme-stack/nvme-core/ports';
+import {
+  BLK_STS_IOERR,
+  BLK_STS_OK,
+  type BlkMq,
+  type BlkMqHwCtx,
+  type BlkMqQueueData,
+  type BlkStatus,
+  type Request,
+} from '@nvme-stack/blk-mq/ports';
+import { spinLockIrq, spinUnlockIrq, type Trace } from '@nvme-stack/kernel';
+import type { NvmeCore, NvmeNs } from '@nvme-stack/nvme-core/ports';
 import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { SQE_BYTES } from './limits.js';
 import { hasPayload, nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-data.js';
@@ -66,16 +74,21 @@ export function nvmeWriteSqDb(nvmeq: NvmeQueue, writeSq: boolean): void {
 export class NvmeSubmission {
   private readonly dev: NvmeDev;
   private readonly mapper: PrpMapper;
+  private readonly core: NvmeCore;
+  private readonly blk: BlkMq;
+  private readonly trace: Trace;
 
   constructor(dev: NvmeDev, mapper: PrpMapper) {
     this.dev = dev;
     this.mapper = mapper;
+    this.core = dev.deps.nvmeCore;
+    this.blk = dev.deps.blkMq;
+    this.trace = dev.kernel.trace;
   }
 
   /** @kernel drivers/nvme/host/pci.c nvme_queue_rq */
   queueRq(hctx: BlkMqHwCtx, bd: BlkMqQueueData): BlkStatus {
-    const { dev } = this;
-    const { trace } = dev.kernel;
+    const { trace } = this;
     const nvmeq = hctx.driverData as NvmeQueue;
     if (trace.functions) trace.enter('nvme_queue_rq');
     const status = this.queueOne(nvmeq, bd.rq, bd.last);
@@ -84,11 +97,10 @@ export class NvmeSubmission {
   }
 
   private queueOne(nvmeq: NvmeQueue, rq: Request, last: boolean): BlkStatus {
-    const { dev } = this;
-    const { nvmeCore } = dev.deps;
+    const { dev, core } = this;
     // Without its queue the controller is on its way out, or not yet back.
     if (!nvmeq.enabled) return BLK_STS_IOERR;
-    if (!nvmeCore.nvmeCheckReady(dev.ctrl, rq, true)) return nvmeCore.nvmeFailNonreadyCommand(dev.ctrl, rq);
+    if (!core.nvmeCheckReady(dev.ctrl, rq, true)) return core.nvmeFailNonreadyCommand(dev.ctrl, rq);
     const status = this.prepRq(nvmeq, rq);
     if (status !== BLK_STS_OK) return status;
     spinLockIrq(nvmeq.sqLock);
@@ -100,25 +112,23 @@ export class NvmeSubmission {
 
   /** @kernel drivers/nvme/host/pci.c nvme_prep_rq */
   private prepRq(nvmeq: NvmeQueue, rq: Request): BlkStatus {
-    const { dev } = this;
-    const { nvmeCore, blkMq } = dev.deps;
-    const { trace } = dev.kernel;
+    const { dev, core, trace } = this;
     const iod = nvmeIod(rq);
     iod.aborted = false;
     iod.nvmeq = nvmeq;
-    const setup = nvmeCore.nvmeSetupCmd(rq.q.queuedata as NvmeNs | null, rq);
+    const setup = core.nvmeSetupCmd(rq.q.queuedata as NvmeNs | null, rq);
     if (setup !== BLK_STS_OK) return setup;
     if (trace.functions) trace.enter('nvme_prep_rq');
     const mapped = hasPayload(rq) ? nvmeMapData(dev, rq, this.mapper) : BLK_STS_OK;
-    if (mapped === BLK_STS_OK) blkMq.blkMqStartRequest(rq);
-    else nvmeCore.nvmeCleanupCmd(rq);
+    if (mapped === BLK_STS_OK) this.blk.blkMqStartRequest(rq);
+    else core.nvmeCleanupCmd(rq);
     if (trace.functions) trace.exit();
     return mapped;
   }
 
   /** Takes a whole list; returns what the block layer must queue one by one. @kernel drivers/nvme/host/pci.c nvme_queue_rqs */
   queueRqs(list: Request): Request | null {
-    const { trace } = this.dev.kernel;
+    const { trace } = this;
     if (trace.functions) trace.enter('nvme_queue_rqs');
     let refused: Request | null = null;
     let refusedLast: Request | null = null;
@@ -153,13 +163,13 @@ export class NvmeSubmission {
 
   private prepBatch(nvmeq: NvmeQueue, rq: Request): boolean {
     if (!nvmeq.enabled) return false;
-    if (!this.dev.deps.nvmeCore.nvmeCheckReady(this.dev.ctrl, rq, true)) return false;
+    if (!this.core.nvmeCheckReady(this.dev.ctrl, rq, true)) return false;
     return this.prepRq(nvmeq, rq) === BLK_STS_OK;
   }
 
   /** @kernel drivers/nvme/host/pci.c nvme_submit_cmds */
   private submitCmds(nvmeq: NvmeQueue, first: Request): void {
-    const { trace } = this.dev.kernel;
+    const { trace } = this;
     if (trace.functions) trace.enter('nvme_submit_cmds');
     spinLockIrq(nvmeq.sqLock);
     let rq: Request | null = first;
@@ -184,11 +194,10 @@ export class NvmeSubmission {
 
   /** Completes a request on the CPU it came from. @kernel drivers/nvme/host/pci.c nvme_pci_complete_rq */
   completeRq(rq: Request): void {
-    const { dev } = this;
-    const { trace } = dev.kernel;
+    const { dev, trace } = this;
     if (trace.functions) trace.enter('nvme_pci_complete_rq');
     if (nvmeIod(rq).mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
-    dev.deps.nvmeCore.nvmeCompleteRq(rq);
+    this.core.nvmeCompleteRq(rq);
     if (trace.functions) trace.exit();
   }
 }

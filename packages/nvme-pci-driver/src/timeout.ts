@@ -6,7 +6,6 @@ import {
   BLK_EH_DONE,
   BLK_EH_RESET_TIMER,
   MQ_RQ_IN_FLIGHT,
-  type Request,
   REQ_OP_DISCARD,
   REQ_OP_DRV_IN,
   REQ_OP_DRV_OUT,
@@ -15,8 +14,9 @@ import {
   REQ_OP_READ,
   REQ_OP_WRITE,
   REQ_OP_WRITE_ZEROES,
-  RQ_END_IO_FREE,
+  type Request,
   type RequestQueue,
+  RQ_END_IO_FREE,
 } from '@nvme-stack/blk-mq/ports';
 import { traced } from '@nvme-stack/kernel';
 import {
@@ -111,10 +111,7 @@ function warnReset(dev: NvmeDev, csts: number): void {
   warn(dev, `controller is down; will reset: CSTS=0x${csts.toString(16)}, PCI_STATUS=0x${status.toString(16)}`);
   if (csts !== ALL_ONES) return;
   warn(dev, 'Does your device have a faulty power saving mode enabled?');
-  warn(
-    dev,
-    'Try "nvme_core.default_ps_max_latency_us=0 pcie_aspm=off pcie_port_pm=off" and report a bug',
-  );
+  warn(dev, 'Try "nvme_core.default_ps_max_latency_us=0 pcie_aspm=off pcie_port_pm=off" and report a bug');
 }
 
 function warn(dev: NvmeDev, text: string): void {

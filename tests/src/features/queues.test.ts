@@ -123,6 +123,13 @@ describe('queues', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
+  it.each([0, 3, 8])('have their shadow doorbells as far apart as a stride of 4 << %i bytes says', async (dstrd) => {
+    const machine = await running({ dstrd }, { cpus: 8 });
+    await usesEveryCpu(machine);
+    expect(machine.subsystems.platform.dmaFaults).toEqual([]);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
   it('wrap around many times', async () => {
     const machine = await running({ mqes: 4 }, { cpus: 1 });
     const phases = new Set<number>();
