@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 const steps = [
   ['format and lint', 'biome check . --error-on-warnings'],
   ['layers', 'turbo boundaries'],
+  ['unused code and dependencies', 'knip'],
   ['types', 'tsc -p tsconfig.json && turbo run typecheck --continue --output-logs=errors-only'],
   ['build', 'turbo run build --output-logs=errors-only'],
   ['publint and attw', 'turbo run check:package --continue --output-logs=errors-only'],

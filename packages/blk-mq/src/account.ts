@@ -10,11 +10,9 @@ import { type DiskStats, REQ_OP_DISCARD, REQ_OP_FLUSH, REQ_OP_MASK, RQF_FLUSH_SE
 import { isPassthrough, type RequestImpl, RQF_STATED } from './request.js';
 import { bytesToSectors } from './sectors.js';
 
-/** @kernel include/linux/blk_types.h stat_group */
-export const STAT_READ = 0;
-export const STAT_WRITE = 1;
-export const STAT_DISCARD = 2;
-export const STAT_FLUSH = 3;
+/** Groups of counters; reads are 0 and writes 1, as bit 0 of an operation says. @kernel include/linux/blk_types.h stat_group */
+const STAT_DISCARD = 2;
+const STAT_FLUSH = 3;
 
 /** Counters of a disk or a partition. @kernel include/linux/part_stat.h disk_stats */
 export class Stats implements DiskStats {

@@ -1,7 +1,7 @@
 import { type KernelOptions, sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 import { createTestMachine, liveDisk, type TestDisk, type TestMachine } from './fixtures/test-machine.js';
-import { BLK_STS_OK, type Bio, type BlkMqTagSetInit, REQ_OP_DRV_IN, REQ_OP_READ, REQ_OP_WRITE } from './ports.js';
+import { type Bio, BLK_STS_OK, type BlkMqTagSetInit, REQ_OP_DRV_IN, REQ_OP_READ, REQ_OP_WRITE } from './ports.js';
 import { makeBio } from './testing/bios.js';
 
 interface Fixture extends TestDisk {
@@ -60,7 +60,7 @@ describe('a hardware queue whose last CPU goes off', () => {
     // The CPU is still on: what it submits goes another way.
     await f.submit(3, 3);
     expect(f.driver.seen.map(({ hctx }) => hctx)).toEqual([3, 0, 0]);
-    f.m.run(async () => f.driver.completeOne(0));
+    await f.m.run(async () => f.driver.completeOne(0));
     await down.end;
     expect(f.ended).toEqual([[1, 3]]);
     expect(f.driver.outstanding).toHaveLength(2);
@@ -91,7 +91,10 @@ describe('a hardware queue whose last CPU goes off', () => {
     expect(f.driver.seen.map(({ hctx }) => hctx)).toEqual([3]);
     const down = f.down(3);
     await f.pass(1e6);
-    expect(f.driver.seen.map(({ hctx, sector }) => [hctx, sector / 8])).toEqual([[3, 1], [0, 2]]);
+    expect(f.driver.seen.map(({ hctx, sector }) => [hctx, sector / 8])).toEqual([
+      [3, 1],
+      [0, 2],
+    ]);
     for (let n = 0; n < 4; n++) {
       await f.m.run(async () => f.driver.completeOne(0));
       await f.pass(1e6);
@@ -128,13 +131,22 @@ describe('requests of a CPU that goes off', () => {
     const f = await setUp({ nrHwQueues: 2 }, false);
     const { blkMq } = f.m;
     await f.m.run(async () => blkMq.blkMqQuiesceQueueNowait(f.disk.queue));
-    for (const [n, cpu] of [[10, 3], [20, 2], [30, 3]]) await f.submit(n, cpu);
+    for (const [n, cpu] of [
+      [10, 3],
+      [20, 2],
+      [30, 3],
+    ])
+      await f.submit(n, cpu);
     await f.down(3).end;
     expect(f.driver.seen).toEqual([]);
     await f.m.run(async () => blkMq.blkMqUnquiesceQueue(f.disk.queue));
     await f.pass(1e6);
     // What lies in the dispatch list goes first.
-    expect(f.driver.seen.map(({ sector, hctx }) => [sector / 8, hctx])).toEqual([[10, 1], [30, 1], [20, 1]]);
+    expect(f.driver.seen.map(({ sector, hctx }) => [sector / 8, hctx])).toEqual([
+      [10, 1],
+      [30, 1],
+      [20, 1],
+    ]);
     expect(f.ended.map(([n]) => n).sort()).toEqual([10, 20, 30]);
   });
 
@@ -147,7 +159,10 @@ describe('requests of a CPU that goes off', () => {
     await f.down(3).end;
     await f.m.run(async () => f.driver.completeOne(0));
     await f.pass(1e6);
-    expect(f.ended).toEqual([[1, 3], [2, 2]]);
+    expect(f.ended).toEqual([
+      [1, 3],
+      [2, 2],
+    ]);
   });
 
   it('whose completion is on its way to it end on another CPU', async () => {
@@ -207,7 +222,11 @@ describe('I/O from every CPU while CPUs come and go', () => {
     await f.pass(50e6);
     expect([...ends.values()]).toEqual(new Array(240).fill(1));
     for (let at = 0; at < 240; at++) {
-      expect([at, driver.media[at * 4096], driver.media[at * 4096 + 4095]]).toEqual([at, 1 + (at % 255), 1 + (at % 255)]);
+      expect([at, driver.media[at * 4096], driver.media[at * 4096 + 4095]]).toEqual([
+        at,
+        1 + (at % 255),
+        1 + (at % 255),
+      ]);
     }
     expect(driver.outstanding).toEqual([]);
   });

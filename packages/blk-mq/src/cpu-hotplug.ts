@@ -4,10 +4,10 @@
  * Kernel counterpart: block/blk-mq.c (blk_mq_hctx_notify_offline, _online, _dead; blk_softirq_cpu_dead).
  */
 import {
-  complete,
   CPUHP_AP_BLK_MQ_ONLINE,
   CPUHP_BLK_MQ_DEAD,
   CPUHP_BLOCK_SOFTIRQ_DEAD,
+  complete,
   msleep,
   traced,
 } from '@nvme-stack/kernel';

@@ -16,7 +16,12 @@ function setUp(options: Partial<KernelOptions> = {}) {
   };
   /** Vectors with these masks, requested. */
   const request = (masks: readonly (readonly number[])[], isManaged: boolean): number[] => {
-    const list = irqs.msiAllocIrqs(domain, device, masks.length, masks.map((cpus) => ({ cpus, isManaged })));
+    const list = irqs.msiAllocIrqs(
+      domain,
+      device,
+      masks.length,
+      masks.map((cpus) => ({ cpus, isManaged })),
+    );
     list.forEach((irq, n) => {
       irqs.requestIrq(irq, handler, 0, `dev${n}`, device);
     });
@@ -69,7 +74,13 @@ describe('interrupts of a CPU that goes off', () => {
 
   it('managed ones stay within their mask, shut down without it, and start with the first of it', () =>
     inTask(async ({ cpus, irqs, request, send, end, log, device }) => {
-      const list = request([[2, 3], [0, 1]], true);
+      const list = request(
+        [
+          [2, 3],
+          [0, 1],
+        ],
+        true,
+      );
       await cpus.cpuDown(2);
       expect(await send(0)).toEqual([3]);
       await cpus.cpuDown(3);
@@ -117,6 +128,22 @@ describe('interrupts of a CPU that goes off', () => {
         await cpus.cpuUp(3);
         await end(list);
       }
+    }));
+
+  it.each([false, true])('keep an edge that is about to be replayed (managed: %s)', (managed) =>
+    inTask(async ({ cpus, kernel, irqs, request, seen, end, device }) => {
+      const list = request([[3]], managed);
+      await irqs.disableIrq(list[0]);
+      device.send(0);
+      await sleepNs(kernel, 10_000);
+      irqs.enableIrq(list[0]);
+      await cpus.cpuDown(3);
+      await sleepNs(kernel, 10_000);
+      expect(seen).toEqual(managed ? [] : [0]);
+      await cpus.cpuUp(3);
+      await sleepNs(kernel, 10_000);
+      expect(seen).toEqual([managed ? 3 : 0]);
+      await end(list);
     }));
 
   it('are disabled and enabled while shut down, and freed', () =>
@@ -178,48 +205,56 @@ describe('interrupts of a CPU that goes off', () => {
       await end(list);
     }));
 
-  it.each(Array.from({ length: 20 }, (_, n) => n + 1))('lose no edge while CPUs come and go (seed %i)', async (seed) => {
-    const fixture = setUp({ seed, interleave: true });
-    const { door, kernel, cpus, device, irqs, domain } = fixture;
-    const masks = [[1], [2, 3], [0, 1, 2, 3], [3]];
-    const sent = masks.map(() => 0);
-    const handled = masks.map(() => 0);
-    const list = await door.call('request', async () => {
-      const made = irqs.msiAllocIrqs(domain, device, 4, masks.map((one, n) => ({ cpus: one, isManaged: n % 2 === 0 })));
-      made.forEach((irq, n) => {
-        irqs.requestIrq(
-          irq,
-          () => {
-            handled[n] = sent[n];
-            return IRQ_HANDLED;
-          },
-          0,
-          `dev${n}`,
+  it.each(Array.from({ length: 20 }, (_, n) => n + 1))(
+    'lose no edge while CPUs come and go (seed %i)',
+    async (seed) => {
+      const fixture = setUp({ seed, interleave: true });
+      const { door, kernel, cpus, device, irqs, domain } = fixture;
+      const masks = [[1], [2, 3], [0, 1, 2, 3], [3]];
+      const sent = masks.map(() => 0);
+      const handled = masks.map(() => 0);
+      const list = await door.call('request', async () => {
+        const made = irqs.msiAllocIrqs(
+          domain,
           device,
+          4,
+          masks.map((one, n) => ({ cpus: one, isManaged: n % 2 === 0 })),
         );
+        made.forEach((irq, n) => {
+          irqs.requestIrq(
+            irq,
+            () => {
+              handled[n] = sent[n];
+              return IRQ_HANDLED;
+            },
+            0,
+            `dev${n}`,
+            device,
+          );
+        });
+        return made;
       });
-      return made;
-    });
-    const sender = door.call('sender', async () => {
-      for (let n = 0; n < 200; n++) {
-        sent[n % 4]++;
-        device.send(n % 4);
-        await sleepNs(kernel, 100 + (n % 7) * 130);
-      }
-    });
-    await door.call('plug', async () => {
-      for (let n = 0; n < 20; n++) {
-        await cpus.cpuDown(1 + (n % 3));
-        await sleepNs(kernel, 1500);
-        if (n % 3 !== 2) await cpus.cpuUp(1 + ((n + 1) % 3));
-        await sleepNs(kernel, 900);
-      }
-      for (let cpu = 1; cpu < 4; cpu++) await cpus.cpuUp(cpu);
-    });
-    await sender;
-    await door.call('end', () => sleepNs(kernel, 100_000));
-    // Edges may become one; the last one of each is handled after it was sent.
-    expect(handled).toEqual(sent);
-    await door.call('free', () => fixture.end(list));
-  });
+      const sender = door.call('sender', async () => {
+        for (let n = 0; n < 200; n++) {
+          sent[n % 4]++;
+          device.send(n % 4);
+          await sleepNs(kernel, 100 + (n % 7) * 130);
+        }
+      });
+      await door.call('plug', async () => {
+        for (let n = 0; n < 20; n++) {
+          await cpus.cpuDown(1 + (n % 3));
+          await sleepNs(kernel, 1500);
+          if (n % 3 !== 2) await cpus.cpuUp(1 + ((n + 1) % 3));
+          await sleepNs(kernel, 900);
+        }
+        for (let cpu = 1; cpu < 4; cpu++) await cpus.cpuUp(cpu);
+      });
+      await sender;
+      await door.call('end', () => sleepNs(kernel, 100_000));
+      // Edges may become one; the last one of each is handled after it was sent.
+      expect(handled).toEqual(sent);
+      await door.call('free', () => fixture.end(list));
+    },
+  );
 });

@@ -14,7 +14,10 @@ const LEGACY_IRQS = 16;
 export function showInterrupts(system: IrqSystem): string {
   const { kernel, descs } = system;
   const width = numberWidth(kernel.nrCpus);
-  let text = `${' '.repeat(width + 8)}${kernel.cpus.onlineCpus().map((cpu) => `CPU${String(cpu).padEnd(8)}`).join('')}\n`;
+  let text = `${' '.repeat(width + 8)}${kernel.cpus
+    .onlineCpus()
+    .map((cpu) => `CPU${String(cpu).padEnd(8)}`)
+    .join('')}\n`;
   for (const desc of descs) {
     if (desc !== null && (desc.action !== null || desc.kstat.some((count) => count > 0))) text += row(desc, width);
   }

@@ -12,7 +12,12 @@ import { cpuRelax } from './sync/sleep.js';
 import { traced } from './trace/traced.js';
 
 /** @kernel include/trace/events/cpuhp.h cpuhp_enter */
-const CPUHP_ENTER: TraceEventType = { name: 'cpuhp_enter', kind: 'sched', fields: ['cpu', 'step', 'up'], textField: 'fun' };
+const CPUHP_ENTER: TraceEventType = {
+  name: 'cpuhp_enter',
+  kind: 'sched',
+  fields: ['cpu', 'step', 'up'],
+  textField: 'fun',
+};
 
 /** The CPU that takes calls which name none; x86 has never been able to do without it. */
 const BOOT_CPU = 0;
@@ -157,7 +162,8 @@ async function goOff(hp: CpuHotplugImpl, cpu: number): Promise<void> {
 async function climb(hp: CpuHotplugImpl, cpu: number): Promise<void> {
   const { steps, kernel } = hp;
   let at = 0;
-  for (; at < steps.length && (steps[at] as Step).state <= CPUHP_TEARDOWN_CPU; at++) await mustNotFail(hp, at, cpu, true);
+  for (; at < steps.length && (steps[at] as Step).state <= CPUHP_TEARDOWN_CPU; at++)
+    await mustNotFail(hp, at, cpu, true);
   const apicId = cpu.toString(16);
   kernel.printk.print('info', `smpboot: Booting Node ${kernel.cpuToNode(cpu)} Processor ${cpu} APIC 0x${apicId}`);
   kernel.ex.reviveCpu(cpu);

@@ -1,4 +1,4 @@
-import { BLK_STS_OK, type Bio, REQ_OP_READ, REQ_OP_WRITE } from '@nvme-stack/blk-mq/ports';
+import { type Bio, BLK_STS_OK, REQ_OP_READ, REQ_OP_WRITE } from '@nvme-stack/blk-mq/ports';
 import { cpuRelax, sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 import { createMachine, type Machine, type MachineDescription, replay, type Subsystems } from './index.js';
@@ -14,7 +14,11 @@ async function running(description: MachineDescription = {}, params: Record<stri
 }
 
 const interruptsOf = (machine: Machine): string =>
-  machine.procfs.read('/proc/interrupts').split('\n').filter((line) => line.includes('nvme0q')).join('\n');
+  machine.procfs
+    .read('/proc/interrupts')
+    .split('\n')
+    .filter((line) => line.includes('nvme0q'))
+    .join('\n');
 
 describe('CPUs at the front door', () => {
   it('go off and come back, by call or by file', async () => {
@@ -37,7 +41,12 @@ describe('CPUs at the front door', () => {
       'online /devices/system/cpu/cpu3',
       'online /devices/system/cpu/cpu2',
     ]);
-    expect(machine.dmesg().filter((line) => line.includes('smpboot')).map((line) => line.slice(line.indexOf(']') + 2))).toEqual([
+    expect(
+      machine
+        .dmesg()
+        .filter((line) => line.includes('smpboot'))
+        .map((line) => line.slice(line.indexOf(']') + 2)),
+    ).toEqual([
       'smpboot: CPU 3 is now offline',
       'smpboot: CPU 2 is now offline',
       'smpboot: Booting Node 0 Processor 3 APIC 0x3',
@@ -63,7 +72,9 @@ describe('CPUs at the front door', () => {
     await expect(machine.cpu(0).offline()).rejects.toThrow('CPU 0 cannot go off: EPERM (-1)');
     await machine.cpu(0).online();
     expect(machine.sysfs.exists(`${CPU_DIR}/cpu0/online`)).toBe(false);
-    await expect(machine.sysfs.write(`${CPU_DIR}/cpu1/online`, 'maybe')).rejects.toThrow('"maybe"; allowed: 0, 1: EINVAL');
+    await expect(machine.sysfs.write(`${CPU_DIR}/cpu1/online`, 'maybe')).rejects.toThrow(
+      '"maybe"; allowed: 0, 1: EINVAL',
+    );
     const one = await createMachine({ cpus: 1 });
     await expect(one.cpu(0).offline()).rejects.toThrow('CPU 0 is the last one online: EBUSY (-16)');
     await machine.cpu(2).offline();
@@ -167,8 +178,13 @@ async function hammer(subsystems: Subsystems, writer: number, ends: number[]): P
 }
 
 /** I/O from every CPU while all but CPU 0 go and come; returns the trace's hash. */
-async function underLoad(seed: number, interleave: boolean, params: Record<string, unknown> = {}): Promise<string> {
-  const machine = await running({ seed, interleave, trace: 'hash' }, params);
+async function underLoad(
+  seed: number,
+  interleave: boolean,
+  params: Record<string, unknown> = {},
+  strict = false,
+): Promise<string> {
+  const machine = await running({ seed, interleave, strict, trace: 'hash' }, params);
   const ends: number[] = [];
   const writers = [0, 1, 2, 3].map((cpu) =>
     machine.task(`writer ${cpu}`, (subsystems) => hammer(subsystems, cpu, ends), cpu),
@@ -206,7 +222,9 @@ describe('I/O from every CPU while CPUs go and come', () => {
     const hashes = [await underLoad(7, true), await underLoad(7, true), await underLoad(8, true)];
     expect(hashes[0]).toBe(hashes[1]);
     expect(hashes[0]).not.toBe(hashes[2]);
-    expect(await underLoad(1, false)).toBe(await underLoad(1, false));
+    const plain = await underLoad(1, false);
+    expect(await underLoad(1, false)).toBe(plain);
+    expect(await underLoad(1, false, {}, true)).toBe(plain);
   });
 
   it('waits for what is in flight, as sysfs and dmesg show', async () => {
@@ -230,7 +248,10 @@ describe('I/O from every CPU while CPUs go and come', () => {
     await Promise.all([...writing, off]);
     await machine.sysfs.write(`${CPU_DIR}/cpu3/online`, '0');
     await machine.cpu(2).online();
-    await machine.cpu(0).offline().catch(() => {});
+    await machine
+      .cpu(0)
+      .offline()
+      .catch(() => {});
     expect((await disk.read(7 * CHUNK, CHUNK))[0]).toBe(8);
     const again = await replay(machine.journal());
     expect(machine.journal().calls.map(({ method }) => method)).toContain('cpu.offline');

@@ -21,13 +21,20 @@ export class JournalRecorder {
 
   call<T>(method: string, args: readonly unknown[], main: () => Promise<T>): Promise<T> {
     const { ex } = this.kernel;
-    this.calls.push({ items: ex.items, timeNs: ex.now(), method, args });
+    this.calls.push({ items: ex.items, timeNs: ex.now(), method, args: withoutBlankEnd(args) });
     return this.door.call(method, main);
   }
 
   journal(): Journal {
     return { description: this.description, calls: [...this.calls] };
   }
+}
+
+/** The arguments that were given; what is left out at the end would be null in a copy as JSON. */
+function withoutBlankEnd(args: readonly unknown[]): unknown[] {
+  let length = args.length;
+  while (length > 0 && args[length - 1] === undefined) length--;
+  return args.slice(0, length);
 }
 
 /** Calls a method of the journal on a machine, as it was called. */

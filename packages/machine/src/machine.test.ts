@@ -63,7 +63,10 @@ describe('a machine', () => {
     [{ cpus: 0 }, 'machine.cpus is 0; allowed: a whole number from 1 to 64'],
     [{ profile: '5.15' }, 'machine.profile is "5.15"; allowed: "6.12"'],
     [{ colour: 'red' }, 'machine.colour is not known; allowed are profile'],
-    [{ nvme: [{ namespaces: [{ sizeMiB: -1 }] }] }, 'machine.nvme[0].namespaces[0].sizeMiB is -1; allowed: a whole number'],
+    [
+      { nvme: [{ namespaces: [{ sizeMiB: -1 }] }] },
+      'machine.nvme[0].namespaces[0].sizeMiB is -1; allowed: a whole number',
+    ],
     [{ cpus: 2, numaNodes: 4 }, 'machine.numaNodes is 4; allowed is at most the number of CPUs, 2'],
     [{ nvme: [{ namespaces: [{ file: 'disk.img' }] }] }, 'needs the entry point @nvme-stack/machine/node'],
   ])('refuses %j with one sentence', async (description, sentence) => {

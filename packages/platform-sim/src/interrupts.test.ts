@@ -28,6 +28,37 @@ async function withMsix(vectors: number, options: TestBoardOptions = {}): Promis
   return { board, seen, settle: () => board.door.settle(1e9), irq: (nr) => board.bus.pciIrqVector(board.pdev(), nr) };
 }
 
+describe('a vector that moves', () => {
+  it('again and again without an interrupt uses no vectors up, and is lost nowhere', async () => {
+    const { board, seen, settle, irq } = await withMsix(1);
+    await board.run(async () => {
+      for (let i = 0; i < 600; i++) board.irqs.irqSetAffinity(irq(0), [i % 4]);
+      board.fn.endpoint.notify(0);
+      for (let i = 0; i < 6; i++) board.irqs.irqSetAffinity(irq(0), [i % 4]);
+    });
+    await settle();
+    expect(seen).toHaveLength(1);
+    await board.run(async () => board.fn.endpoint.notify(0));
+    await settle();
+    expect(seen).toEqual([seen[0], [0, 1]]);
+  });
+
+  it('goes to a CPU that is on', async () => {
+    const board = createTestBoard();
+    await board.boot();
+    const { kernel, bus } = board;
+    await board.run(async () => {
+      await kernel.cpus.cpuDown(1);
+      await kernel.cpus.cpuDown(2);
+      bus.pciAllocIrqVectors(board.pdev(), 4, 4, PCI_IRQ_MSIX);
+      const at = [0, 1, 2, 3].map((nr) =>
+        kernel.procfs.read(`/proc/irq/${bus.pciIrqVector(board.pdev(), nr)}/effective_affinity_list`),
+      );
+      expect(new Set(at)).toEqual(new Set(['0\n', '3\n']));
+    });
+  });
+});
+
 describe('messages', () => {
   it('reach the handler through __common_interrupt, never inside the device’s call', async () => {
     const { board, seen, settle } = await withMsix(2);

@@ -1,7 +1,7 @@
 import { type KernelOptions, sleepNs } from '@nvme-stack/kernel';
 import { createTestKernel } from '@nvme-stack/kernel/testing';
 import { describe, expect, it } from 'vitest';
-import { createWorkqueues, WQ_ORDERED, WQ_UNBOUND, type WorkStruct } from './index.js';
+import { createWorkqueues, type WorkStruct, WQ_ORDERED, WQ_UNBOUND } from './index.js';
 
 function setUp(options: Partial<KernelOptions> = {}) {
   const { kernel, door } = createTestKernel(options);
@@ -51,7 +51,12 @@ describe('works of a CPU that goes off', () => {
       await workqueues.flushWorkqueue(workqueues.systemWq);
     });
     expect(log.slice(0, 3).sort()).toEqual(['+1', '+2', '+3']);
-    expect(log.slice(3).map((text) => text.slice(0, 4)).sort()).toEqual(['1 on', '2 on', '3 on']);
+    expect(
+      log
+        .slice(3)
+        .map((text) => text.slice(0, 4))
+        .sort(),
+    ).toEqual(['1 on', '2 on', '3 on']);
     expect(log.slice(3).some((text) => text.endsWith(' 2'))).toBe(false);
   });
 
@@ -116,42 +121,48 @@ describe('works of a CPU that goes off', () => {
     expect([...at].sort()).toEqual([0, 2]);
   });
 
-  it.each(Array.from({ length: 20 }, (_, n) => n + 1))('each run once while CPUs come and go (seed %i)', async (seed) => {
-    const { kernel, door, workqueues, cpus } = setUp({ seed, interleave: true });
-    const ordered = await door.call('alloc', async () => workqueues.allocWorkqueue('o', WQ_UNBOUND | WQ_ORDERED, 0));
-    const runs = new Map<WorkStruct, number>();
-    const order: number[] = [];
-    let queued = 0;
-    const hammer = door.call('hammer', async () => {
-      for (let n = 0; n < 60; n++) {
-        const work = workqueues.initWork('f', n, async () => {
-          runs.set(work, (runs.get(work) ?? 0) + 1);
-          await sleepNs(kernel, 500 * (n % 5));
-        });
-        const queue = [workqueues.systemWq, workqueues.systemHighpriWq, workqueues.systemUnboundWq][n % 3];
-        expect(workqueues.queueWorkOn(n % 4, queue, work)).toBe(true);
-        queued++;
-        workqueues.queueWork(ordered, workqueues.initWork('o', n, async (id) => {
-          await sleepNs(kernel, 300);
-          order.push(id);
-        }));
-        await sleepNs(kernel, 700);
-      }
-      for (const wq of workqueues.list()) await workqueues.flushWorkqueue(wq);
-      await workqueues.destroyWorkqueue(ordered);
-    });
-    await door.call('plug', async () => {
-      for (let n = 0; n < 12; n++) {
-        await cpus.cpuDown(1 + (n % 3));
-        await sleepNs(kernel, 1500);
-        if (n % 4 !== 3) await cpus.cpuUp(1 + ((n + 1) % 3));
-        await sleepNs(kernel, 900);
-      }
-      for (let cpu = 1; cpu < 4; cpu++) await cpus.cpuUp(cpu);
-    });
-    await hammer;
-    expect([...runs.values()]).toEqual(new Array(queued).fill(1));
-    expect(order).toEqual(Array.from({ length: 60 }, (_, n) => n));
-    expect(kernel.live.leaks()).toEqual([]);
-  });
+  it.each(Array.from({ length: 20 }, (_, n) => n + 1))(
+    'each run once while CPUs come and go (seed %i)',
+    async (seed) => {
+      const { kernel, door, workqueues, cpus } = setUp({ seed, interleave: true });
+      const ordered = await door.call('alloc', async () => workqueues.allocWorkqueue('o', WQ_UNBOUND | WQ_ORDERED, 0));
+      const runs = new Map<WorkStruct, number>();
+      const order: number[] = [];
+      let queued = 0;
+      const hammer = door.call('hammer', async () => {
+        for (let n = 0; n < 60; n++) {
+          const work = workqueues.initWork('f', n, async () => {
+            runs.set(work, (runs.get(work) ?? 0) + 1);
+            await sleepNs(kernel, 500 * (n % 5));
+          });
+          const queue = [workqueues.systemWq, workqueues.systemHighpriWq, workqueues.systemUnboundWq][n % 3];
+          expect(workqueues.queueWorkOn(n % 4, queue, work)).toBe(true);
+          queued++;
+          workqueues.queueWork(
+            ordered,
+            workqueues.initWork('o', n, async (id) => {
+              await sleepNs(kernel, 300);
+              order.push(id);
+            }),
+          );
+          await sleepNs(kernel, 700);
+        }
+        for (const wq of workqueues.list()) await workqueues.flushWorkqueue(wq);
+        await workqueues.destroyWorkqueue(ordered);
+      });
+      await door.call('plug', async () => {
+        for (let n = 0; n < 12; n++) {
+          await cpus.cpuDown(1 + (n % 3));
+          await sleepNs(kernel, 1500);
+          if (n % 4 !== 3) await cpus.cpuUp(1 + ((n + 1) % 3));
+          await sleepNs(kernel, 900);
+        }
+        for (let cpu = 1; cpu < 4; cpu++) await cpus.cpuUp(cpu);
+      });
+      await hammer;
+      expect([...runs.values()]).toEqual(new Array(queued).fill(1));
+      expect(order).toEqual(Array.from({ length: 60 }, (_, n) => n));
+      expect(kernel.live.leaks()).toEqual([]);
+    },
+  );
 });

@@ -35,7 +35,9 @@ export class Faults implements FaultPlan {
     return this.onCommand(...args);
   }
 
-  completion(...args: Parameters<NonNullable<FaultPlan['completion']>>): ReturnType<NonNullable<FaultPlan['completion']>> {
+  completion(
+    ...args: Parameters<NonNullable<FaultPlan['completion']>>
+  ): ReturnType<NonNullable<FaultPlan['completion']>> {
     return this.onCompletion(...args);
   }
 
