@@ -38,7 +38,7 @@ describe('device_add_disk', () => {
     expect(read('uevent')).toBe('MAJOR=259\nMINOR=0\nDEVNAME=nvme0n1\nDEVTYPE=disk\nDISKSEQ=1\n');
     expect(read('stat').slice(0, 45)).toBe('       3        0       24        0        0 ');
     expect(read('stat').trim().split(/\s+/)).toHaveLength(17);
-    expect(read('queue/scheduler')).toBe('[none] mq-deadline\n');
+    expect(read('queue/scheduler')).toBe('[none] mq-deadline \n');
     expect(read('queue/max_sectors_kb')).toBe('512\n');
     expect(read('queue/write_cache')).toBe('write back\n');
     expect(read('queue/max_segment_size')).toBe('4294967295\n');

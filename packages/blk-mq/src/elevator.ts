@@ -36,9 +36,9 @@ export const elevatorSwitch = traced('elevator_switch', async (q: Queue, name: s
   blkMqUnfreezeQueue(q);
 });
 
-/** `[none] mq-deadline`. @kernel block/elevator.c elv_iosched_show */
+/** `[none] mq-deadline `: Linux ends the list with a space. @kernel block/elevator.c elv_iosched_show */
 export function elevatorList(q: Queue): string {
   const names = ['none'];
   if ((q.tagSet.flags & BLK_MQ_F_NO_SCHED) === 0) names.push(...q.blk.schedulers.keys());
-  return names.map((name) => (name === q.scheduler ? `[${name}]` : name)).join(' ');
+  return names.map((name) => (name === q.scheduler ? `[${name}] ` : `${name} `)).join('');
 }

@@ -39,7 +39,7 @@ import { delayKickRequeueList, kickRequeueList, requeueRequest } from './requeue
 import { mqDeadlineType } from './schedulers/mq-deadline.js';
 import { submitBio, submitBioWait } from './submit.js';
 import { allocTagSet, freeTagSet, type TagSet, updateNrHwQueues } from './tag-set.js';
-import { setQueueTimeout, startRequest } from './timeout.js';
+import { setQueueTimeout, startRequest, startRequests } from './timeout.js';
 
 export type { BlkMqDeps } from './blk.js';
 export * from './ports.js';
@@ -139,6 +139,7 @@ function requests(
   | 'blkExecuteRq'
   | 'blkExecuteRqNowait'
   | 'blkMqStartRequest'
+  | 'blkMqStartRequests'
   | 'blkMqCompleteRequestRemote'
   | 'blkMqCompleteRequest'
   | 'blkMqAddToBatch'
@@ -161,6 +162,7 @@ function requests(
     blkExecuteRq: (rq, atHead) => executeRq(rqOf(rq), atHead),
     blkExecuteRqNowait: (rq, atHead) => executeRqNowait(rqOf(rq), atHead),
     blkMqStartRequest: (rq) => startRequest(blk, rqOf(rq)),
+    blkMqStartRequests: (list) => startRequests(blk, rqOf(list)),
     blkMqCompleteRequestRemote: (rq) => completeRequestRemote(blk, rqOf(rq)),
     blkMqCompleteRequest: (rq) => completeRequestAnywhere(blk, rqOf(rq)),
     blkMqAddToBatch: addToBatch,

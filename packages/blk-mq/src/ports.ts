@@ -447,6 +447,8 @@ export interface BlkMq {
 
   /** Any context. @kernel block/blk-mq.c blk_mq_start_request */
   blkMqStartRequest(rq: Request): void;
+  /** The same for each request of a list, linked by `next`. Any context. */
+  blkMqStartRequests(list: Request): void;
   /** Completes on the right CPU: true when an IPI or softirq will call `ops.complete`; false: the caller completes it now. Any context. @kernel block/blk-mq.c blk_mq_complete_request_remote */
   blkMqCompleteRequestRemote(rq: Request): boolean;
   blkMqCompleteRequest(rq: Request): void;

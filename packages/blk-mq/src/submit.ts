@@ -279,14 +279,8 @@ function bioToRequest(rq: RequestImpl, bio: BioImpl): void {
   rq.biotail = bio;
 }
 
-/**
- * Gives free tags to the bios that wait, in their order, in the context that freed them.
- * @kernel lib/sbitmap.c sbitmap_queue_wake_up
- */
-export function giveTags(blk: Blk, tags: Tags): void {
-  if (tags.draining) return;
-  tags.draining = true;
-  if (tags.waitingTasks.length > 0) grantTasks(tags, Math.max(blk.ex.cpu, 0));
+/** Issues bios that wait, as many as there are tags, under a plug. */
+function issueWaiting(blk: Blk, tags: Tags): void {
   const plug = blk.era.submitOwnsPlug && blk.plugDepth < MAX_NESTED ? blk.plugs[blk.plugDepth++] : null;
   while (tags.waitHead !== null && tags.bitmap.busy < tags.bitmap.depth) {
     const bio = unparkFirst(tags) as BioImpl;
@@ -298,6 +292,20 @@ export function giveTags(blk: Blk, tags: Tags): void {
     if (plug.count > 0) blkFlushPlug(blk, plug, false);
     blk.plugDepth--;
   }
+}
+
+/**
+ * Gives free tags to the bios that wait, in their order, in the context that freed them.
+ * @kernel lib/sbitmap.c sbitmap_queue_wake_up
+ */
+export function giveTags(blk: Blk, tags: Tags): void {
+  if (tags.draining) return;
+  tags.draining = true;
+  do {
+    if (tags.waitingTasks.length > 0) grantTasks(tags, Math.max(blk.ex.cpu, 0));
+    issueWaiting(blk, tags);
+    // What was issued may have ended at once, and given its tag back meanwhile.
+  } while (tags.waitHead !== null && tags.bitmap.busy < tags.bitmap.depth);
   tags.draining = false;
 }
 

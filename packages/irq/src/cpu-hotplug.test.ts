@@ -144,7 +144,8 @@ describe('interrupts of a CPU that goes off', () => {
       await sleepNs(kernel, 10_000);
       expect(seen).toEqual([managed ? 3 : 0]);
       await end(list);
-    }));
+    }),
+  );
 
   it('are disabled and enabled while shut down, and freed', () =>
     inTask(async ({ cpus, irqs, kernel, request, send, end }) => {

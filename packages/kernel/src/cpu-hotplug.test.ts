@@ -234,17 +234,23 @@ describe('what was on a CPU that goes off', () => {
     const at: string[] = [];
     const first = ex.item('softirq', 2, () => void at.push(`first ${ex.cpu}`), null);
     const second = ex.item('softirq', 2, () => void at.push(`second ${ex.cpu}`), null);
+    const third = ex.item('softirq', 2, () => void at.push(`third ${ex.cpu}`), null);
+    const other = ex.item('softirq', 1, () => void at.push(`other ${ex.cpu}`), null);
     await run(async () => {
       ex.retireCpu(2, 1);
       // Nothing is checked: nothing is lost either.
       ex.post(first);
       ex.post(second);
+      ex.post(third);
       expect(ex.disarm(second)).toBe(true);
       ex.reviveCpu(2);
       expect(second.pending).toBe(false);
+      // It is taken out of the list it is in now, not of the one it was in.
+      expect(ex.disarm(third)).toBe(true);
+      ex.post(other);
       await sleepNs(kernel, 1000);
     });
-    expect(at).toEqual(['first 2']);
+    expect(at.sort()).toEqual(['first 2', 'other 1']);
   });
 
   it.each([

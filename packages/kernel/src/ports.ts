@@ -412,7 +412,7 @@ export interface Procfs {
 }
 
 /** Kinds of things that must be gone after `rmmod`. */
-export type LeakKind = 'pages' | 'mappings' | 'pools' | 'vectors' | 'work' | 'kobjects' | 'tags';
+export type LeakKind = 'pages' | 'mappings' | 'regions' | 'pools' | 'vectors' | 'work' | 'kobjects' | 'tags';
 
 /** Something left behind: how many of a kind, under which name. */
 export interface Leak {

@@ -218,6 +218,39 @@ describe('I/O from every CPU while CPUs go and come', () => {
     await underLoad(seed, true, seed % 4 === 0 ? { write_queues: 1, poll_queues: 1 } : {});
   });
 
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('and the controller is reset, and the driver leaves (seed %i)', async (seed) => {
+    const cpus = 2 + (seed % 4);
+    const description = { seed, interleave: true, cpus, numaNodes: 1 + (seed % 2), trace: 'hash' } as const;
+    const machine = await running(description, seed % 3 === 1 ? { poll_queues: 1 } : {});
+    const io = [0, 1, 2, 3].map(async (writer) => {
+      const disk = machine.disk('nvme0n1');
+      for (let n = 0; n < 12; n++) {
+        const at = (writer * 12 + n) * CHUNK;
+        await disk.write(at, new Uint8Array(CHUNK).fill(writer * 12 + n + 1));
+        expect((await disk.read(at, CHUNK))[CHUNK - 1]).toBe(writer * 12 + n + 1);
+      }
+    });
+    const plug = async (): Promise<void> => {
+      for (let n = 0; n < 10; n++) {
+        const cpu = machine.cpu(1 + ((n * 7 + seed) % (cpus - 1)));
+        await ((n * 5 + seed) % 3 === 0 ? cpu.online() : cpu.offline());
+        await machine.run(40_000 * (n % 4));
+      }
+    };
+    const reset = async (): Promise<void> => {
+      for (let n = 0; n < 3; n++) {
+        await machine.run(70_000);
+        await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
+      }
+    };
+    await Promise.all([plug(), reset(), ...io]);
+    await Promise.all([machine.rmmod('nvme'), machine.cpu(1).offline()]);
+    await machine.cpu(1).online();
+    await machine.rmmod('nvme_core');
+    expect(machine.leaks()).toEqual([]);
+    expect(machine.dmesg().join('\n')).not.toMatch(/timeout|warn|bug|abort/i);
+  });
+
   it('is the same run each time', async () => {
     const hashes = [await underLoad(7, true), await underLoad(7, true), await underLoad(8, true)];
     expect(hashes[0]).toBe(hashes[1]);

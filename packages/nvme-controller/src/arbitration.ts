@@ -5,6 +5,7 @@ import { adminCommand } from './admin.js';
 import type { CommandSlot } from './command-slot.js';
 import { completeCommand, postCompletions } from './completion.js';
 import { type ControllerState, EVENT_COMMAND, EVENT_READY, EVENT_SHUTDOWN } from './controller-state.js';
+import { canServeFast, serveFast } from './fast-rw.js';
 import { nvmCommand, transferLength } from './nvm.js';
 import { FAULT_DELAY, FAULT_DROP } from './ports.js';
 import type { SubmissionQueue } from './queues.js';
@@ -72,7 +73,10 @@ function fetchRun(controller: ControllerState, sq: SubmissionQueue): number {
     fatalError(controller);
     return 0;
   }
+  const isFast = canServeFast(controller, sq);
   for (let i = 0; i < count; i++) {
+    if (isFast) i = serveFast(controller, sq, i, count);
+    if (i === count || controller.generation !== generation) break;
     const slot = controller.takeSlot();
     slot.load(stage.sqes, i * 16);
     slot.sq = sq;

@@ -3,6 +3,7 @@
 
 import { finishStoreRequest } from './completion.js';
 import type { ControllerState } from './controller-state.js';
+import { finishInline } from './fast-rw.js';
 import type { Namespace } from './namespace.js';
 import type { BlockStoreClient } from './ports.js';
 import type { SubmissionQueue } from './queues.js';
@@ -64,6 +65,9 @@ export class CommandSlot implements BlockStoreClient {
   /** Steps of such a command: the one at hand and how many. */
   step: number;
   steps: number;
+  /** In a store's call the short way, and which dword of the staged run its entry begins at. */
+  isInline: boolean;
+  entry: number;
   /** Fault: never complete. */
   isDropped: boolean;
 
@@ -98,6 +102,8 @@ export class CommandSlot implements BlockStoreClient {
     this.bufferAt = 0;
     this.step = 0;
     this.steps = 0;
+    this.isInline = false;
+    this.entry = 0;
     this.isDropped = false;
   }
 
@@ -151,7 +157,8 @@ export class CommandSlot implements BlockStoreClient {
   }
 
   done(storeStatus: number): void {
-    finishStoreRequest(this.controller, this, storeStatus);
+    if (this.isInline) finishInline(this.controller, this, storeStatus);
+    else finishStoreRequest(this.controller, this, storeStatus);
   }
 
   /** Moves length bytes between (bytes, offset) and the command's memory, from where its cursor stands. */

@@ -2,6 +2,7 @@
 // Kernel counterpart: the other end of drivers/nvme/host/pci.c nvme_poll_cq. Spec: [NVMe] 2.0 §3.3.1.2, §4.2.1.
 import { type CommandSlot, SLOT_ACTIVE, SLOT_DONE, SLOT_ORPHAN } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
+import { fillFast } from './fast-rw.js';
 import { raiseInterrupt } from './interrupts.js';
 import { continueStoreRequest } from './nvm.js';
 import {
@@ -91,7 +92,7 @@ function postQueue(controller: ControllerState, cq: CompletionQueue): void {
   const before = cq.tail;
   let shadowIsRead = false;
   let posted = 0;
-  while (cq.pendingHead !== null) {
+  while (cq.fastCount > 0 || cq.pendingHead !== null) {
     if (controller.shadowDoorbells && !shadowIsRead) {
       readShadowHead(controller, cq);
       shadowIsRead = true;
@@ -107,9 +108,9 @@ function postQueue(controller: ControllerState, cq: CompletionQueue): void {
 function fillRun(controller: ControllerState, cq: CompletionQueue): number {
   const { stage } = controller;
   const first = cq.tail;
-  const free = (cq.head + cq.size - 1 - cq.tail) % cq.size;
-  const limit = Math.min(free, POST_RUN, cq.size - first);
-  let count = 0;
+  const room = cq.head - 1 - first;
+  const limit = Math.min(room < 0 ? room + cq.size : room, POST_RUN, cq.size - first);
+  let count = cq.fastCount > 0 ? fillFast(controller, cq, limit) : 0;
   while (count < limit && cq.pendingHead !== null) {
     const slot = cq.pendingHead;
     cq.pendingHead = slot.next;

@@ -15,6 +15,7 @@ import { checkTemperature, namespaceChanged, setCriticalWarning } from './async-
 import { ControllerState } from './controller-state.js';
 import { type NvmeControllerDescription, type ResolvedController, resolveDescription } from './description.js';
 import { writeDoorbell } from './doorbells.js';
+import { countOutstanding } from './fast-rw.js';
 import { createLatencyModel } from './latency.js';
 import { Namespace } from './namespace.js';
 import type {
@@ -114,7 +115,7 @@ class NvmeDevice implements NvmeController {
   }
 
   get outstandingCommands(): number {
-    return this.#state.activeSlots;
+    return countOutstanding(this.#state);
   }
 
   attach(host: PciHost): void {

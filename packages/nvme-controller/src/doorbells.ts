@@ -53,5 +53,5 @@ function completionDoorbell(controller: ControllerState, qid: number, head: numb
   cq.head = head;
   if (controller.shadowDoorbells && qid === 0 && cq.shadowAddress !== 0) writeWord(controller, cq.shadowAddress, head);
   if (controller.intStatus !== 0) lowerInterrupt(controller, cq);
-  if (cq.pendingHead !== null) markDirty(controller, cq);
+  if (cq.fastCount > 0 || cq.pendingHead !== null) markDirty(controller, cq);
 }

@@ -87,6 +87,7 @@ export function deleteCompletionQueue(controller: ControllerState, slot: Command
     controller.freeSlot(pending);
     pending = next;
   }
+  cq.fastCount = 0;
   cq.pendingHead = null;
   cq.pendingTail = null;
   controller.completionQueues[qid] = null;

@@ -2,6 +2,9 @@
 // Kernel counterpart: the other end of drivers/nvme/host/pci.c struct nvme_queue. Spec: [NVMe] 2.0 §3.3.1.
 import type { CommandSlot } from './command-slot.js';
 
+/** Commands a completion queue can remember by their identifier alone. */
+export const FAST_ENTRIES = 64;
+
 /** A submission queue. Invariant: outstanding commands never exceed its size, so that slots stay bounded. */
 export class SubmissionQueue {
   readonly sqid: number;
@@ -52,6 +55,10 @@ export class CompletionQueue {
   sqCount: number;
   shadowAddress: number;
   eventIdxAddress: number;
+  /** Commands of fastSq that succeeded the short way, not posted yet: fastCount identifiers, older than any pending. */
+  readonly fastCids: Uint16Array;
+  fastCount: number;
+  fastSq: SubmissionQueue | null;
   /** Completed commands in order, not posted yet. */
   pendingHead: CommandSlot | null;
   pendingTail: CommandSlot | null;
@@ -71,6 +78,9 @@ export class CompletionQueue {
     this.sqCount = 0;
     this.shadowAddress = 0;
     this.eventIdxAddress = 0;
+    this.fastCids = new Uint16Array(FAST_ENTRIES);
+    this.fastCount = 0;
+    this.fastSq = null;
     this.pendingHead = null;
     this.pendingTail = null;
     this.isDirty = false;

@@ -22,6 +22,7 @@ import type { NvmeCore, NvmeCtrl } from './ports.js';
 import * as queues from './queues.js';
 import { NvmeRequestData, nvmeFindRq, nvmeInitRequest, nvmeReq } from './request.js';
 import { nvmeQueueScan } from './scan.js';
+import { nvmeSetupCmds } from './setup-batch.js';
 import { nvmeCleanupCmd, nvmeSetupCmd } from './setup-command.js';
 import { nvmeChangeCtrlState, nvmeResetCtrl, nvmeResetCtrlSync, nvmeWaitReset } from './state.js';
 import { nvmeSubmitSyncCmd } from './sync-command.js';
@@ -96,6 +97,7 @@ class NvmeCoreView implements NvmeCore {
   readonly nvmeInitRequestData: NvmeCore['nvmeInitRequestData'] = (ctrl) => new NvmeRequestData(own(ctrl));
   readonly nvmeInitRequest: NvmeCore['nvmeInitRequest'] = (rq, cmd) => nvmeInitRequest(this.core, rq, cmd);
   readonly nvmeSetupCmd: NvmeCore['nvmeSetupCmd'] = nvmeSetupCmd;
+  readonly nvmeSetupCmds: NvmeCore['nvmeSetupCmds'] = (ctrl, hctx, list) => nvmeSetupCmds(own(ctrl), hctx, list);
   readonly nvmeCleanupCmd: NvmeCore['nvmeCleanupCmd'] = nvmeCleanupCmd;
   readonly nvmeCheckReady: NvmeCore['nvmeCheckReady'] = (ctrl, rq, queueLive) =>
     nvmeCheckReady(own(ctrl), rq, queueLive);

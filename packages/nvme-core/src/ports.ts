@@ -274,6 +274,12 @@ export interface NvmeCore extends HasKernel {
   nvmeInitRequestData(ctrl: NvmeCtrl, rq: Request): NvmeRequest;
   /** Builds the command. Trace nvme_setup_cmd. @kernel drivers/nvme/host/core.c nvme_setup_cmd */
   nvmeSetupCmd(ns: NvmeNs | null, rq: Request): BlkStatus;
+  /**
+   * nvmeCheckReady and nvmeSetupCmd for a list, linked by `next`, of one hardware queue. False when the list must be set
+   * up one by one, as if this had not been called: something is traced, the controller is not live, a request is neither
+   * read nor write or is of another hardware queue.
+   */
+  nvmeSetupCmds(ctrl: NvmeCtrl, hctx: BlkMqHwCtx, list: Request): boolean;
   nvmeCleanupCmd(rq: Request): void;
   /** Whether the controller takes commands now. Trace __nvme_check_ready where the controller is not live. @kernel drivers/nvme/host/nvme.h nvme_check_ready */
   nvmeCheckReady(ctrl: NvmeCtrl, rq: Request, queueLive: boolean): boolean;

@@ -10,9 +10,19 @@ import type { MmioRegion } from './ports.js';
 /** Maps a physical range; null when the mapping fails. @kernel arch/x86/mm/ioremap.c ioremap */
 export const ioremapRange = traced(
   'ioremap',
-  (pdev: PciDevice, physAddr: number, sizeBytes: number): MmioRegion | null =>
-    pdev.subsystem.injected('ioremap') < 0 ? null : pdev.segment.bridge.ioremap(physAddr, sizeBytes),
+  (pdev: PciDevice, physAddr: number, sizeBytes: number): MmioRegion | null => {
+    if (pdev.subsystem.injected('ioremap') < 0) return null;
+    const region = pdev.segment.bridge.ioremap(physAddr, sizeBytes);
+    pdev.kernel.live.add('mappings', `${pdev.name} ioremap`);
+    return region;
+  },
 );
+
+/** @kernel arch/x86/mm/ioremap.c iounmap */
+export function iounmapRegion(pdev: PciDevice, region: MmioRegion): void {
+  pdev.segment.bridge.iounmap(region);
+  pdev.kernel.live.remove('mappings', `${pdev.name} ioremap`);
+}
 
 /** Maps the first `sizeBytes` of a BAR; null when it does not fit. @kernel arch/x86/mm/ioremap.c ioremap */
 export function pciIoremap(pdev: PciDevice, index: number, sizeBytes: number): MmioRegion | null {
@@ -34,7 +44,10 @@ export const pciRequestMemRegions = traced('pci_request_selected_regions', (pdev
         IORESOURCE_MEM + IORESOURCE_BUSY,
         resource,
       );
-      if (bar.claimed !== null) continue;
+      if (bar.claimed !== null) {
+        pdev.kernel.live.add('regions', pdev.name);
+        continue;
+      }
     }
     pciLog(pdev, 'warn', `BAR ${bar.index}: can't reserve ${bar.text()}`);
     for (const earlier of pdev.bars)
@@ -47,6 +60,7 @@ function releaseRegion(pdev: PciDevice, index: number): void {
   const bar = pdev.bars[index];
   if (bar === null || bar === undefined || bar.claimed === null) return;
   pdev.kernel.iomem.release(bar.claimed);
+  pdev.kernel.live.remove('regions', pdev.name);
   bar.claimed = null;
 }
 

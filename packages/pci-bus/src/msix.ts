@@ -7,7 +7,7 @@ import { Errno, errnoOf, traced } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
 import { changeWord, readConfig } from './access.js';
 import { pciIntx } from './intx.js';
-import { ioremapRange } from './map.js';
+import { ioremapRange, iounmapRegion } from './map.js';
 import { allocMessages, msiSupported, releaseMessages } from './msi-alloc.js';
 import { type MsiHardware, PciMsi } from './msi-state.js';
 import { type PciDevice, pciLog } from './pci-device.js';
@@ -92,7 +92,7 @@ function msixCapabilityInit(pdev: PciDevice, nvec: number, affinity: IrqAffinity
   try {
     allocMessages(msi, affinity);
   } catch (error) {
-    pdev.segment.bridge.iounmap(table);
+    iounmapRegion(pdev, table);
     return giveUp(pdev, errnoOf(error));
   }
   pciIntx(pdev, false);
@@ -125,7 +125,7 @@ export function pciDisableMsix(pdev: PciDevice): void {
   pciIntx(pdev, true);
   pdev.msixEnabled = false;
   releaseMessages(msi);
-  pdev.segment.bridge.iounmap(msi.table as MmioRegion);
+  iounmapRegion(pdev, msi.table as MmioRegion);
 }
 
 /** Writes messages and masks again after a reset. @kernel drivers/pci/msi/msi.c __pci_restore_msix_state */

@@ -16,7 +16,7 @@ import {
   pciIrqVector,
   pciRequestIrq,
 } from './irq-vectors.js';
-import { pciIoremap, pciReleaseMemRegions, pciRequestMemRegions } from './map.js';
+import { iounmapRegion, pciIoremap, pciReleaseMemRegions, pciRequestMemRegions } from './map.js';
 import { PciDevice } from './pci-device.js';
 import { type PciBusDeps, PciSubsystem } from './pci-subsystem.js';
 import type { PciBus, PciDev } from './ports.js';
@@ -77,7 +77,7 @@ function life(of: ByDevice) {
     pciRequestMemRegions: (pdev, name) => pciRequestMemRegions(of(pdev), name),
     pciReleaseMemRegions: (pdev) => pciReleaseMemRegions(of(pdev)),
     ioremap: (pdev, bar, sizeBytes) => pciIoremap(of(pdev), bar, sizeBytes),
-    iounmap: (pdev, region) => of(pdev).segment.bridge.iounmap(region),
+    iounmap: (pdev, region) => iounmapRegion(of(pdev), region),
     pciSetPowerState: (pdev, state) => pciSetPowerState(of(pdev), state),
     pcieFlr: (pdev) => pcieFlr(of(pdev)),
     pciResetFunction: (pdev) => pciResetFunction(of(pdev)),

@@ -74,6 +74,8 @@ export class PciDevice implements PciDev {
   /** The physical function of a virtual one. */
   readonly physfn: PciDevice | null;
   removed = false;
+  /** A write to its `remove` file is on its way. */
+  removeRequested = false;
   /** Serialises resets. */
   readonly lock: Mutex;
 

@@ -56,7 +56,10 @@ const pciRemoveBusDevice = traced('pci_remove_bus_device', async (pdev: PciDevic
 function releasePlaces(pdev: PciDevice, bars: readonly (PciBar | null)[]): void {
   for (const bar of bars) {
     if (bar === null || bar.resource === null) continue;
-    if (bar.claimed !== null) pdev.kernel.iomem.release(bar.claimed);
+    if (bar.claimed !== null) {
+      pdev.kernel.iomem.release(bar.claimed);
+      pdev.kernel.live.remove('regions', pdev.name);
+    }
     pdev.kernel.iomem.release(bar.resource);
     bar.claimed = null;
     bar.resource = null;

@@ -32,7 +32,7 @@ describe('a vector that moves', () => {
   it('again and again without an interrupt uses no vectors up, and is lost nowhere', async () => {
     const { board, seen, settle, irq } = await withMsix(1);
     await board.run(async () => {
-      for (let i = 0; i < 600; i++) board.irqs.irqSetAffinity(irq(0), [i % 4]);
+      for (let i = 0; i < 1200; i++) board.irqs.irqSetAffinity(irq(0), [i % 4]);
       board.fn.endpoint.notify(0);
       for (let i = 0; i < 6; i++) board.irqs.irqSetAffinity(irq(0), [i % 4]);
     });

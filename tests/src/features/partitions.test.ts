@@ -130,7 +130,7 @@ describe('partitions', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
-  it('are read from the backup when the first GUID table is damaged', async () => {
+  it('of a damaged GUID table are none: without the boot parameter gpt Linux asks no backup', async () => {
     const machine = await running();
     const disk = machine.disk('nvme0n1');
     const { head, tail } = gpt(disk.sizeBytes / SECTOR, WANTED);
@@ -138,7 +138,7 @@ describe('partitions', () => {
     await disk.write(0, head);
     await disk.write(disk.sizeBytes - tail.length, tail);
     await machine.ioctl('/dev/nvme0n1', BLKRRPART, null);
-    expect(disk.partitions.map(({ startSector }) => startSector)).toEqual([64, 2112]);
+    expect(disk.partitions).toEqual([]);
     expect(await leftBehind(machine)).toEqual([]);
   });
 

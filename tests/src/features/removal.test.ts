@@ -99,6 +99,27 @@ describe('sysfs', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
+  it('removes a function in the middle of its reset, with more I/O waiting than there are tags: all of it ends', async () => {
+    const machine = await running({ latency: SLOW, readyDelayNs: 50_000 }, { cpus: 1 });
+    await machine.rmmod('nvme');
+    await machine.modprobe('nvme', { io_queue_depth: 3 });
+    const ended = load(machine, 24);
+    const reset = codeOf(machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1'));
+    await machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/remove`, '1');
+    expect(await reset).not.toBe(null);
+    for (const outcome of outcomes(await ended).keys()) expect(['ok', 'ENODEV', 'EIO']).toContain(outcome);
+    noTraceOfDriver(machine);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it('removes a function once, when two ask for it at the same time', async () => {
+    const machine = await running({}, { cpus: 1 });
+    const remove = (): Promise<string | null> => codeOf(machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/remove`, '1'));
+    expect(await Promise.all([remove(), remove()])).toEqual([null, null]);
+    noTraceOfDriver(machine);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
   it('removes a function, and a rescan finds it again', async () => {
     const machine = await running({}, { cpus: 2 });
     await load(machine, 2, 3);

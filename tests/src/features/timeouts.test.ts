@@ -1,3 +1,5 @@
+import type { MachineParts } from '@nvme-stack/machine';
+import { createNvmeController } from '@nvme-stack/nvme-controller';
 import { FAULT_DROP, FAULT_STATUS } from '@nvme-stack/nvme-controller/ports';
 import { describe, expect, it } from 'vitest';
 import { codeOf, Faults, firstDifference, KIB, leftBehind, log, pattern, running, SECOND_NS } from './bench.js';
@@ -59,6 +61,61 @@ describe('a command that takes too long', () => {
     faults.clear();
     expect(firstDifference(await machine.disk('nvme0n1').read(512, 512), data)).toBe(-1);
     expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it('meets a controller that has failed (CSTS.CFS): it is reset at once, without an abort', async () => {
+    const CC = 0x14;
+    const CSTS = 0x1c;
+    const CFS = 2;
+    let failed = false;
+    const faults = new Faults();
+    const controller: NonNullable<MachineParts['controller']> = (description, deps) => {
+      const inner = createNvmeController(description, { ...deps, faults });
+      const { barRead, barWrite } = inner;
+      inner.barRead = (bar, offset, size) => {
+        const value = barRead.call(inner, bar, offset, size);
+        return failed && bar === 0 && offset === CSTS ? (value | CFS) >>> 0 : value;
+      };
+      inner.barWrite = (bar, offset, value, size) => {
+        if (bar === 0 && offset === CC) failed = false;
+        barWrite.call(inner, bar, offset, value, size);
+      };
+      return inner;
+    };
+    const machine = await running({}, { cpus: 1 }, { parts: { controller } });
+    faults.onCommand = (sqid, _cid, opcode) => {
+      if (sqid === 0 || opcode !== WRITE) return null;
+      failed = true;
+      faults.clear();
+      return { kind: FAULT_DROP };
+    };
+    const data = pattern(4 * KIB, 3);
+    await machine.disk('nvme0n1').write(0, data);
+    const lines = log(machine);
+    expect(lines.some((line) => /^nvme nvme0: controller is down; will reset: CSTS=0x3, PCI_STATUS=0x[0-9a-f]+$/.test(line)), lines.join('\n')).toBe(true);
+    expect(lines.join('\n')).not.toContain('aborting');
+    expect(firstDifference(await machine.disk('nvme0n1').read(0, data.length), data)).toBe(-1);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it('while another does too, gets an abort of its own only as far as the abort limit goes', async () => {
+    const faults = new Faults();
+    const machine = await running({}, { cpus: 1 }, { faultPlans: [faults] });
+    let dropped = 0;
+    const opcodes: number[] = [];
+    faults.onCommand = (sqid, _cid, opcode) => {
+      opcodes.push(opcode);
+      if (sqid === 0 && opcode === ABORT) return { kind: FAULT_DROP };
+      return sqid > 0 && opcode === WRITE && dropped++ < 8 ? { kind: FAULT_DROP } : null;
+    };
+    const disk = machine.disk('nvme0n1');
+    await Promise.all(Array.from({ length: 8 }, (_, i) => disk.write(i * 8 * KIB, pattern(4 * KIB, i))));
+    // QEMU's ACL is 3, which stands for 4.
+    expect(opcodes.filter((opcode) => opcode === ABORT).length).toBe(4);
+    for (let i = 0; i < 8; i++) {
+      expect(firstDifference(await disk.read(i * 8 * KIB, 4 * KIB), pattern(4 * KIB, i))).toBe(-1);
+    }
     expect(await leftBehind(machine)).toEqual([]);
   });
 

@@ -39,7 +39,7 @@ describe('mq-deadline', () => {
     await m.run(async () => {
       const { disk, driver } = await liveDisk(m, { sectors: 8192 }, { nrHwQueues: 1 });
       expect(disk.queue.scheduler).toBe('mq-deadline');
-      expect(m.deviceCore.sysfs.read('/sys/block/nvme0n1/queue/scheduler')).toBe('none [mq-deadline]\n');
+      expect(m.deviceCore.sysfs.read('/sys/block/nvme0n1/queue/scheduler')).toBe('none [mq-deadline] \n');
       const plug = m.blkMq.blkStartPlug();
       for (const sector of [3000, 1000, 2000, 4000]) m.blkMq.submitBio(makeBio(m.blkMq, disk, REQ_OP_READ, sector, 8));
       m.blkMq.blkFinishPlug(plug);

@@ -1,0 +1,99 @@
+/** Whatever happens to a controller under load, in whatever order: every I/O ends once, nothing is left, no BUG. */
+import fc from 'fast-check';
+import type { Machine } from '@nvme-stack/machine';
+import { FAULT_DROP } from '@nvme-stack/nvme-controller/ports';
+import { describe, expect, it } from 'vitest';
+import { codeOf, Faults, firstDifference, KIB, log, NVME_BDF, pattern, running } from './bench.js';
+
+const CHUNK = 12 * KIB;
+const CHUNKS = 24;
+
+const EVENTS: Readonly<Record<string, (machine: Machine) => Promise<unknown>>> = {
+  reset: (machine) => machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1'),
+  rescan: (machine) => machine.sysfs.write('/sys/class/nvme/nvme0/rescan_controller', '1'),
+  flr: (machine) => machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/reset`, '1'),
+  'bus error': (machine) =>
+    machine.task('aer', async ({ pciBus }) => {
+      const pdev = pciBus.pciGetDevice(NVME_BDF);
+      if (pdev !== null) await pciBus.pcieDoRecovery(pdev, 'frozen');
+    }),
+  unplug: (machine) => machine.device(NVME_BDF).unplug(),
+  unbind: (machine) => machine.sysfs.write('/sys/bus/pci/drivers/nvme/unbind', NVME_BDF),
+  remove: (machine) => machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/remove`, '1'),
+  rmmod: (machine) => machine.rmmod('nvme'),
+};
+/** After these the disk lives on. A bus error in the middle of a reset costs the controller, in Linux as well. */
+const HARMLESS = ['reset', 'rescan', 'flr'];
+/** What an event may answer when another is in its way. */
+const REFUSALS = [null, 'EBUSY', 'ENODEV', 'ENOENT', 'EIO', 'ENOTTY', 'EINVAL', 'EAGAIN'];
+
+async function write(machine: Machine, i: number): Promise<string> {
+  try {
+    return (await codeOf(machine.disk('nvme0n1').write(i * CHUNK, pattern(CHUNK, i)))) ?? 'ok';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+const event = fc.record({
+  what: fc.constantFrom(...Object.keys(EVENTS)),
+  afterNs: fc.integer({ min: 0, max: 400_000 }),
+});
+const scene = fc.record({
+  seed: fc.integer({ min: 0, max: 0xffff }),
+  cpus: fc.constantFrom(1, 2, 4),
+  interleave: fc.boolean(),
+  depth: fc.constantFrom(3, 1024),
+  dbbuf: fc.boolean(),
+  dropped: fc.constantFrom(-1, -1, -1, 0, 7),
+  events: fc.array(event, { minLength: 1, maxLength: 4 }),
+});
+
+describe('turmoil', () => {
+  it('loses no I/O, ends none twice, and leaves nothing behind', async () => {
+    await fc.assert(
+      fc.asyncProperty(scene, async ({ seed, cpus, interleave, depth, dbbuf, dropped, events }) => {
+        const faults = new Faults();
+        const latency = { kind: 'fixed', writeNs: 60_000, readNs: 30_000, adminNs: 5_000 } as const;
+        const machine = await running(
+          { dbbuf, latency, readyDelayNs: 50_000, shutdownDelayNs: 20_000, namespaces: [{ sizeMiB: 1 }] },
+          { seed, cpus, interleave },
+          { faultPlans: [faults] },
+        );
+        await machine.rmmod('nvme');
+        await machine.modprobe('nvme', { io_queue_depth: depth });
+        let count = 0;
+        faults.onCommand = (sqid) => (sqid > 0 && count++ === dropped ? { kind: FAULT_DROP } : null);
+        const io = Promise.all(Array.from({ length: CHUNKS }, (_, i) => write(machine, i)));
+        const answers: Promise<string | null>[] = [];
+        for (const { what, afterNs } of events) {
+          await machine.run(afterNs);
+          let call: Promise<unknown>;
+          try {
+            call = (EVENTS[what] as (machine: Machine) => Promise<unknown>)(machine);
+          } catch (error) {
+            call = Promise.reject(error);
+          }
+          answers.push(codeOf(call));
+        }
+        const outcomes = await io;
+        for (const answer of await Promise.all(answers)) expect(REFUSALS).toContain(answer);
+        for (const outcome of outcomes) expect(['ok', 'EIO', 'ENODEV']).toContain(outcome);
+        faults.clear();
+        await machine.settle();
+        expect(log(machine).join('\n')).not.toMatch(/BUG|ended twice|DMAR/);
+        expect(machine.subsystems.platform.dmaFaultCount).toBe(0);
+        if (events.every(({ what }) => HARMLESS.includes(what))) {
+          expect(outcomes).toEqual(outcomes.map(() => 'ok'));
+          for (let i = 0; i < CHUNKS; i++) {
+            expect(firstDifference(await machine.disk('nvme0n1').read(i * CHUNK, CHUNK), pattern(CHUNK, i))).toBe(-1);
+          }
+        }
+        await codeOf(machine.rmmod('nvme'));
+        await machine.rmmod('nvme_core');
+        expect(machine.leaks()).toEqual([]);
+      }),
+      { numRuns: 60, seed: 7 },
+    );
+  });
+});
