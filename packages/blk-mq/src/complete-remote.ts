@@ -96,3 +96,33 @@ export function addToBatch(
   iob.last = rq;
   return true;
 }
+
+/** Completes a list of successful requests: into the batch, or on the CPU they came from. Any context. */
+export function completeToBatch(
+  blk: Blk,
+  list: RequestImpl,
+  iob: IoCompBatch,
+  complete: (iob: IoCompBatch) => void,
+): void {
+  const { ex } = blk;
+  const { cpu } = ex;
+  for (let rq: RequestImpl | null = list; rq !== null; ) {
+    const next: RequestImpl | null = rq.next;
+    rq.next = null;
+    const plain =
+      blk.untraced &&
+      iob.complete === complete &&
+      cpu === rq.cpu &&
+      rq.endIo === null &&
+      (rq.q.hctxs.length > 1 || rq.mqHctx.cpus.length === 1);
+    if (plain) {
+      rq.state = MQ_RQ_COMPLETE;
+      if (iob.last === null) iob.first = rq;
+      else iob.last.next = rq;
+      iob.last = rq;
+    } else if (!completeRequestRemote(blk, rq) && !addToBatch(rq, iob, false, complete)) {
+      rq.q.tagSet.ops.complete?.(rq);
+    }
+    rq = next;
+  }
+}

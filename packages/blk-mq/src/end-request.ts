@@ -20,7 +20,7 @@ import {
   RQF_QUIET,
   SECTOR_SIZE,
 } from './ports.js';
-import { isPassthrough, type RequestImpl, RQF_USE_SCHED } from './request.js';
+import { isPassthrough, type RequestImpl, RQF_STATED, RQF_USE_SCHED } from './request.js';
 import { giveTags } from './submit.js';
 import { clearTag, tagInUse } from './tags.js';
 import { BLOCK_RQ_COMPLETE, devNumber, rwbs } from './trace-events.js';
@@ -173,18 +173,26 @@ export function endRequestBatch(blk: Blk, iob: IoCompBatch): void {
 /** The steps of the loop above in one piece, when nothing is traced. */
 function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
   if (rq.state === MQ_RQ_IDLE) checkInUse(blk, rq, 'blk_mq_end_request_batch');
+  const stated = (rq.rqFlags & RQF_STATED) !== 0;
   let { bio } = rq;
   if (bio !== null) {
-    accountIoCompletion(blk, rq, rq.dataLengthBytes);
+    if (stated) accountIoCompletion(blk, rq, rq.dataLengthBytes);
     do {
       const next: BioImpl | null = bio.next;
-      endBio(blk, rq, bio, BLK_STS_OK);
+      if (bio.parent !== null || bio === rq.ownBio || !bio.inFlight) {
+        endBio(blk, rq, bio, BLK_STS_OK);
+      } else {
+        bio.next = null;
+        bio.inFlight = false;
+        const { endIo } = bio;
+        if (endIo !== null) endIo(bio);
+      }
       bio = next;
     } while (bio !== null);
     rq.bio = rq.biotail = null;
   }
   rq.q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
-  accountIoDone(rq, nowNs);
+  if (stated) accountIoDone(rq, nowNs);
   if ((rq.rqFlags & RQF_USE_SCHED) !== 0) finishRequest(blk, rq);
   rq.state = MQ_RQ_IDLE;
 }

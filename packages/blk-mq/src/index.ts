@@ -7,7 +7,13 @@ import { allocPassthrough, rqMapKern, rqMapPages, tryAllocPassthrough } from './
 import { BioImpl } from './bio.js';
 import { Blk, type BlkMqDeps } from './blk.js';
 import { tagsetBusyIter, tagsetWaitCompletedRequest } from './busy-iter.js';
-import { addToBatch, CompBatch, completeRequestAnywhere, completeRequestRemote } from './complete-remote.js';
+import {
+  addToBatch,
+  CompBatch,
+  completeRequestAnywhere,
+  completeRequestRemote,
+  completeToBatch,
+} from './complete-remote.js';
 import { followCpus } from './cpu-hotplug.js';
 import { bdevDiskChanged, deviceAddDisk } from './disk-add.js';
 import { blkMarkDiskDead, delGendisk } from './disk-del.js';
@@ -143,6 +149,7 @@ function requests(
   | 'blkMqCompleteRequestRemote'
   | 'blkMqCompleteRequest'
   | 'blkMqAddToBatch'
+  | 'blkMqCompleteToBatch'
   | 'blkMqEndRequest'
   | 'blkMqEndRequestBatch'
   | 'blkUpdateRequest'
@@ -166,6 +173,7 @@ function requests(
     blkMqCompleteRequestRemote: (rq) => completeRequestRemote(blk, rqOf(rq)),
     blkMqCompleteRequest: (rq) => completeRequestAnywhere(blk, rqOf(rq)),
     blkMqAddToBatch: addToBatch,
+    blkMqCompleteToBatch: (list, iob, complete) => completeToBatch(blk, rqOf(list), iob, complete),
     blkMqEndRequest: (rq, status) => endRequest(blk, rqOf(rq), status),
     blkMqEndRequestBatch: (iob) => endRequestBatch(blk, iob),
     blkUpdateRequest: (rq, status, bytes) => updateRequest(blk, rqOf(rq), status, bytes),

@@ -91,7 +91,8 @@ export function addRqToPlug(blk: Blk, plug: Plug, rq: RequestImpl): void {
   if (blk.functions) trace.exit();
 }
 
-function isFull(plug: Plug, last: RequestImpl): boolean {
+/** Whether the plug goes out before it takes another request; `last` is its last. */
+export function isFull(plug: Plug, last: RequestImpl): boolean {
   if (plug.count >= (plug.multipleQueues ? MAX_REQUEST_COUNT_MULTIPLE : MAX_REQUEST_COUNT)) return true;
   return last.dataLengthBytes >= FLUSH_SIZE_BYTES && last.q.noMerges === 0;
 }

@@ -459,6 +459,11 @@ export interface BlkMq {
     isError: boolean,
     complete: (iob: IoCompBatch) => void,
   ): boolean;
+  /**
+   * Completes successful requests without an end of their own, linked by `next`: each as blkMqCompleteRequestRemote and,
+   * where that leaves it here, blkMqAddToBatch do; what the batch cannot take, as `ops.complete` does. Any context.
+   */
+  blkMqCompleteToBatch(list: Request, iob: IoCompBatch, complete: (iob: IoCompBatch) => void): void;
   /** @kernel block/blk-mq.c blk_mq_end_request */
   blkMqEndRequest(rq: Request, status: BlkStatus): void;
   /** @kernel block/blk-mq.c blk_mq_end_request_batch */

@@ -13,7 +13,7 @@ import type { Blk } from './blk.js';
 import { insertRequest, issueDirectList, runHwQueue, tryIssueDirectly } from './dispatch.js';
 import type { Disk } from './gendisk.js';
 import { attemptPlugMerge } from './merge.js';
-import { addRqToPlug, type Plug } from './plug.js';
+import { addRqToPlug, isFull, type Plug } from './plug.js';
 import {
   HCTX_TYPE_DEFAULT,
   HCTX_TYPE_READ,
@@ -81,9 +81,17 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
   rq.nrPhysSegments = bio.nrSegs;
   rq.bio = bio;
   rq.biotail = bio;
-  accountIoStart(rq);
-  if (plug !== null) addRqToPlug(blk, plug, rq);
-  else issueAlone(blk, q, rq);
+  if (q.ioStat) accountIoStart(rq);
+  if (plug === null) {
+    issueAlone(blk, q, rq);
+    return true;
+  }
+  const last = plug.tail;
+  if (last !== null && last.q === q && !isFull(plug, last)) {
+    last.next = rq;
+    plug.tail = rq;
+    plug.count++;
+  } else addRqToPlug(blk, plug, rq);
   return true;
 }
 

@@ -2,7 +2,7 @@
  * What device-core owns: devices, drivers, buses, classes, sysfs, uevents, character devices and their ioctls.
  * Types and constants only. Counterparts: include/linux/device.h, kobject.h, sysfs.h, cdev.h, pm.h.
  */
-import type { DmaDevice, HasKernel, Kernel } from '@nvme-stack/kernel';
+import type { DmaDevice, HasKernel, Kernel, Mutex } from '@nvme-stack/kernel';
 
 // ------------------------------------------------------------------------------------------ sysfs
 
@@ -14,6 +14,8 @@ export interface Attribute {
   /** Text with its newline, as the file holds it. */
   show?(): string;
   store?(text: string): Promise<void> | void;
+  /** Writing it removes its own device, so whoever else removes that device does not wait for the writer. @kernel fs/kernfs/dir.c kernfs_remove_self */
+  readonly removesItself?: boolean;
 }
 
 /** Files that come and go together, in a directory of their own when named. @kernel include/linux/sysfs.h attribute_group */
@@ -152,6 +154,8 @@ export interface Device extends HasKernel {
   driverData: unknown;
   /** How the platform maps memory for it; null: it does no DMA. */
   dma: DmaDevice | null;
+  /** Serialises probe, remove, suspend and shutdown, and what a bus does to a bound device. @kernel include/linux/device.h device_lock */
+  readonly lock: Mutex;
   /** Registered and not yet deleted. */
   readonly registered: boolean;
   /** Cleared while a bus is still adding it: no driver is looked for. @kernel include/linux/pci.h match_driver */

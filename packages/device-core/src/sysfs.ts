@@ -120,7 +120,7 @@ async function writeFile(core: DeviceCoreState, path: string, text: string): Pro
   const store = node.attribute?.store;
   if (store === undefined) throw new KernelError('EIO', `${path} takes nothing`);
   const active = { node, task: ex.current };
-  core.activeStores.add(active);
+  if (node.attribute?.removesItself !== true) core.activeStores.add(active);
   try {
     await store.call(node.attribute, text);
   } finally {

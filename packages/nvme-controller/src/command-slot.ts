@@ -68,6 +68,8 @@ export class CommandSlot implements BlockStoreClient {
   /** In a store's call the short way, and which dword of the staged run its entry begins at. */
   isInline: boolean;
   entry: number;
+  /** Counts fetched entries: which of two commands came first. */
+  fetchOrder: number;
   /** Fault: never complete. */
   isDropped: boolean;
 
@@ -104,6 +106,7 @@ export class CommandSlot implements BlockStoreClient {
     this.steps = 0;
     this.isInline = false;
     this.entry = 0;
+    this.fetchOrder = 0;
     this.isDropped = false;
   }
 
@@ -125,6 +128,7 @@ export class CommandSlot implements BlockStoreClient {
     this.cdw14 = dwords[at + 14] as number;
     this.dw0 = 0;
     this.status = SC_SUCCESS;
+    this.fetchOrder = this.controller.fetchCount++;
     this.step = 0;
     this.isDropped = false;
   }

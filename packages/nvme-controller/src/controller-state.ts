@@ -44,6 +44,8 @@ export class ControllerState {
   lastDirty: CompletionQueue | null;
   freeSlots: CommandSlot | null;
   activeSlots: number;
+  /** Entries that were given a slot of their own. */
+  fetchCount: number;
   /** Somebody listens to trace events; as of the last time the host entered. */
   tracing = false;
   host: PciHost | null;
@@ -88,6 +90,7 @@ export class ControllerState {
     this.lastDirty = null;
     this.freeSlots = null;
     this.activeSlots = 0;
+    this.fetchCount = 0;
     this.host = null;
     this.generation = 0;
     this.isInDevice = false;

@@ -61,7 +61,7 @@ export function serveFast(controller: ControllerState, sq: SubmissionQueue, from
     const prp1Lo = sqes[at + 6] as number;
     if ((prp1Lo & 3) !== 0) break;
     const room = pageBytes - (prp1Lo & pageMask);
-    const first = length < room ? length : room;
+    const first = Math.min(length, room);
     const second = length - first;
     if (second > pageBytes || (second > 0 && ((sqes[at + 8] as number) & pageMask) !== 0)) break;
 
@@ -162,7 +162,7 @@ export function fillFast(controller: ControllerState, cq: CompletionQueue, limit
   const { fastCids, fastCount } = cq;
   const sq = cq.fastSq as SubmissionQueue;
   const { cqes } = controller.stage;
-  const count = fastCount < limit ? fastCount : limit;
+  const count = Math.min(fastCount, limit);
   if (count <= 0) return 0;
   const dw2 = sq.head | (sq.sqid << 16);
   const phase = cq.phase << 16;

@@ -58,14 +58,15 @@ export function createSubmissionQueue(controller: ControllerState, slot: Command
   return sc.SC_SUCCESS;
 }
 
-/** Delete I/O Submission Queue: commands still outstanding end as aborted, before this one completes. */
+/** Delete I/O Submission Queue: commands still outstanding end as aborted, in order, before this one completes. */
 export function deleteSubmissionQueue(controller: ControllerState, slot: CommandSlot): number {
   const qid = slot.cdw10 & 0xffff;
   const sq = controller.submissionQueues[qid];
   if (qid === 0 || !sq) return sc.SC_QID_INVALID;
   if (controller.tracing) controller.host?.trace(trace.TRACE_DEL_SQ, qid, 0, 0, 0);
-  for (const other of controller.slots) {
-    if (other.sq !== sq) continue;
+  const outstanding = controller.slots.filter((other) => other.sq === sq);
+  outstanding.sort((one, other) => one.fetchOrder - other.fetchOrder);
+  for (const other of outstanding) {
     if (other.state === SLOT_ACTIVE) endTimed(controller, other, sc.SC_ABORT_QUEUE);
     else if (other.state === SLOT_IN_STORE) detachFromStore(controller, other, sc.SC_ABORT_QUEUE);
   }

@@ -134,21 +134,29 @@ function logPassthru(rq: Request, { ctrl, cmd, status }: NvmeRequestData): void 
 export function nvmeCompleteBatch(iob: IoCompBatch, unmap: (rq: Request) => void): void {
   const first = iob.first;
   if (first === null) return;
+  const { ctrl } = nvmeReq(first);
+  const { trace } = ctrl.kernel;
+  const traced = trace.functions || trace.events;
   for (let rq: Request | null = first; rq !== null; rq = rq.next) {
     unmap(rq);
-    nvmeCompleteBatchReq(rq);
+    const nr = nvmeReq(rq);
+    if (traced) completeBatchReqTraced(rq, nr);
+    else if (nr.specialVecLengthBytes !== 0 || nr.status !== 0) nvmeCompleteBatchReq(rq, nr);
   }
-  nvmeReq(first).ctrl.core.blkMq.blkMqEndRequestBatch(iob);
+  ctrl.core.blkMq.blkMqEndRequestBatch(iob);
 }
 
 /** @kernel drivers/nvme/host/core.c nvme_complete_batch_req */
-function nvmeCompleteBatchReq(rq: Request): void {
-  const nr = nvmeReq(rq);
+function nvmeCompleteBatchReq(rq: Request, nr: NvmeRequestData): void {
+  nvmeCleanupCmd(rq);
+  logFailure(rq, nr);
+}
+
+function completeBatchReqTraced(rq: Request, nr: NvmeRequestData): void {
   const { trace } = nr.ctrl.kernel;
   if (trace.functions) trace.enter('nvme_complete_batch_req');
   if (trace.events) traceNvmeCompleteRq(rq, nr);
-  nvmeCleanupCmd(rq);
-  logFailure(rq, nr);
+  nvmeCompleteBatchReq(rq, nr);
   if (trace.functions) trace.exit();
 }
 

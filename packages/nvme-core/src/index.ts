@@ -20,7 +20,7 @@ import * as lifecycle from './lifecycle.js';
 import { NVME_CORE_PARAMS } from './module-params.js';
 import type { NvmeCore, NvmeCtrl } from './ports.js';
 import * as queues from './queues.js';
-import { NvmeRequestData, nvmeFindRq, nvmeInitRequest, nvmeReq } from './request.js';
+import { NvmeRequestData, nvmeFindRq, nvmeInitRequest, nvmeReq, nvmeTakeSuccess } from './request.js';
 import { nvmeQueueScan } from './scan.js';
 import { nvmeSetupCmds } from './setup-batch.js';
 import { nvmeCleanupCmd, nvmeSetupCmd } from './setup-command.js';
@@ -105,6 +105,7 @@ class NvmeCoreView implements NvmeCore {
     nvmeFailNonreadyCommand(own(ctrl), rq);
   readonly nvmeFindRq: NvmeCore['nvmeFindRq'] = (ctrl, tags, hwQueue, cid) => nvmeFindRq(own(ctrl), tags, hwQueue, cid);
   readonly nvmeTryCompleteReq: NvmeCore['nvmeTryCompleteReq'] = nvmeTryCompleteReq;
+  readonly nvmeTakeSuccess: NvmeCore['nvmeTakeSuccess'] = nvmeTakeSuccess as NvmeCore['nvmeTakeSuccess'];
   readonly nvmeCompleteRq: NvmeCore['nvmeCompleteRq'] = nvmeCompleteRq;
   readonly nvmeCompleteBatch: NvmeCore['nvmeCompleteBatch'] = nvmeCompleteBatch;
   readonly nvmeCompleteAsyncEvent: NvmeCore['nvmeCompleteAsyncEvent'] = (ctrl, status, result) =>

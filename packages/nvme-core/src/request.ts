@@ -104,3 +104,24 @@ export function nvmeFindRq(ctrl: Ctrl, tags: BlkMqTagSet, hwQueue: number, cid: 
   }
   return rq;
 }
+
+/** nvmeFindRq and the storing part of nvmeTryCompleteReq in one piece; null and nothing done when a step would differ. Any context. */
+export function nvmeTakeSuccess(
+  ctrl: Ctrl,
+  tags: BlkMqTagSet,
+  hwQueue: number,
+  cid: number,
+  result: number,
+  resultHi: number,
+): Request | null {
+  const { tagMask } = ctrl;
+  const rq = tags.tagToRq(hwQueue, cid & tagMask);
+  if (rq === null || rq.endIo !== null) return null;
+  const nr = nvmeReq(rq);
+  if (tagMask !== 0xffff && (((cid >>> GENCTR_SHIFT) ^ nr.genctr) & GENCTR_MASK) !== 0) return null;
+  nr.genctr = (nr.genctr + ctrl.genctrStep) & 0xff;
+  nr.status = 0;
+  nr.result = result;
+  nr.resultHi = resultHi;
+  return rq;
+}

@@ -9,6 +9,7 @@ import type { BlkMq, BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme
 import { IRQ_HANDLED, IRQ_NONE, type IrqReturn } from '@nvme-stack/irq/ports';
 import { type Trace, traced } from '@nvme-stack/kernel';
 import type { NvmeCore } from '@nvme-stack/nvme-core/ports';
+import { NvmeFastCompletion } from './complete-fast.js';
 import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { CQE_BYTES, NVME_AQ_BLK_MQ_DEPTH } from './limits.js';
 import { nvmeUnmapData } from './map-data.js';
@@ -34,12 +35,14 @@ export class NvmeCompletion {
   private readonly core: NvmeCore;
   private readonly blk: BlkMq;
   private readonly trace: Trace;
+  private readonly fast: NvmeFastCompletion;
 
   constructor(dev: NvmeDev, completeRq: (rq: Request) => void) {
     this.dev = dev;
     this.core = dev.deps.nvmeCore;
     this.blk = dev.deps.blkMq;
     this.trace = dev.kernel.trace;
+    this.fast = new NvmeFastCompletion(dev);
     this.completeRq = completeRq;
     this.iob = dev.deps.blkMq.ioCompBatch();
     this.unmap = (rq) => {
@@ -70,7 +73,9 @@ export class NvmeCompletion {
   /** Handles every new entry; returns how many there were. Any context. @kernel drivers/nvme/host/pci.c nvme_poll_cq */
   pollCq(nvmeq: NvmeQueue, iob: IoCompBatch | null): number {
     let found = 0;
-    while (nvmeCqePending(nvmeq)) {
+    for (;;) {
+      if (iob !== null) found += this.fast.takeSuccesses(nvmeq, iob, this.completeBatch);
+      if (!nvmeCqePending(nvmeq)) break;
       found++;
       this.handleCqe(nvmeq, iob, nvmeq.cqHead);
       nvmeUpdateCqHead(nvmeq);

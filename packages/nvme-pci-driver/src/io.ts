@@ -9,6 +9,7 @@ import { type NvmeDev, NvmeIod, type NvmeQueue } from './dev.js';
 import { nvmePciMapQueues } from './io-queues.js';
 import { PrpMapper } from './map-data.js';
 import { NvmeSubmission } from './submit.js';
+import { NvmeFastSubmission } from './submit-fast.js';
 import { nvmeTimeout } from './timeout.js';
 
 /** @kernel drivers/nvme/host/pci.c nvme_admin_init_hctx */
@@ -28,7 +29,9 @@ export class NvmeIo {
   readonly ioOps: BlkMqOps;
 
   constructor(dev: NvmeDev) {
-    const submission = new NvmeSubmission(dev, new PrpMapper());
+    const mapper = new PrpMapper();
+    const submission = new NvmeSubmission(dev, mapper);
+    const fast = new NvmeFastSubmission(dev, mapper);
     const completion = new NvmeCompletion(dev, (rq) => submission.completeRq(rq));
     this.completion = completion;
     const shared = {
@@ -42,7 +45,7 @@ export class NvmeIo {
     this.adminOps = { ...shared, initHctx: (hctx) => nvmeAdminInitHctx(dev, hctx) };
     this.ioOps = {
       ...shared,
-      queueRqs: (list) => submission.queueRqs(list),
+      queueRqs: (list) => (fast.queueRqs(list) ? fast.refused : submission.queueRqs(list)),
       commitRqs: (hctx) => submission.commitRqs(hctx),
       poll: (hctx, iob) => completion.poll(hctx, iob),
       mapQueues: (set) => nvmePciMapQueues(dev, set),

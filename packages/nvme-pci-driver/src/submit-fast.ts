@@ -102,7 +102,7 @@ export class NvmeFastSubmission {
   }
 }
 
-/** One piece of at most two pages. @kernel drivers/nvme/host/pci.c nvme_setup_prp_simple */
+/** One piece of at most two pages. */
 function writePage(iod: NvmeIod, busAddr: number, length: number): void {
   const { cmd } = iod.nvme;
   iod.mapping = MAP_PAGE;

@@ -22,7 +22,6 @@ import { SQE_BYTES } from './limits.js';
 import { hasPayload, nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-data.js';
 import { nvmeBar } from './registers.js';
 import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
-import { NvmeFastSubmission } from './submit-fast.js';
 
 const SQE_WORDS = SQE_BYTES / 4;
 
@@ -78,8 +77,6 @@ export class NvmeSubmission {
   private readonly core: NvmeCore;
   private readonly blk: BlkMq;
   private readonly trace: Trace;
-  private readonly untraced: boolean;
-  private readonly fast: NvmeFastSubmission;
 
   constructor(dev: NvmeDev, mapper: PrpMapper) {
     this.dev = dev;
@@ -87,8 +84,6 @@ export class NvmeSubmission {
     this.core = dev.deps.nvmeCore;
     this.blk = dev.deps.blkMq;
     this.trace = dev.kernel.trace;
-    this.untraced = !this.trace.functions && !this.trace.events;
-    this.fast = new NvmeFastSubmission(dev, mapper);
   }
 
   /** @kernel drivers/nvme/host/pci.c nvme_queue_rq */
@@ -133,7 +128,6 @@ export class NvmeSubmission {
 
   /** Takes a whole list; returns what the block layer must queue one by one. @kernel drivers/nvme/host/pci.c nvme_queue_rqs */
   queueRqs(list: Request): Request | null {
-    if (this.untraced && this.fast.queueRqs(list)) return this.fast.refused;
     const { trace } = this;
     if (trace.functions) trace.enter('nvme_queue_rqs');
     let refused: Request | null = null;

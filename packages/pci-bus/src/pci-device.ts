@@ -3,7 +3,7 @@
  * Kernel counterpart: struct pci_dev in include/linux/pci.h.
  */
 import type { Device } from '@nvme-stack/device-core/ports';
-import { type Kernel, type LogLevel, Mutex } from '@nvme-stack/kernel';
+import type { Kernel, LogLevel, Mutex } from '@nvme-stack/kernel';
 import type { PciDriverRecord } from './driver-record.js';
 import type { PciMsi } from './msi-state.js';
 import { PCI_STD_NUM_BARS } from './pci-constants.js';
@@ -74,10 +74,6 @@ export class PciDevice implements PciDev {
   /** The physical function of a virtual one. */
   readonly physfn: PciDevice | null;
   removed = false;
-  /** A write to its `remove` file is on its way. */
-  removeRequested = false;
-  /** Serialises resets. */
-  readonly lock: Mutex;
 
   constructor(segment: PciSegment, devfn: number, physfn: PciDevice | null = null) {
     this.kernel = segment.kernel;
@@ -88,7 +84,11 @@ export class PciDevice implements PciDev {
     this.devfn = devfn;
     this.physfn = physfn;
     this.name = pciName(this.domain, this.busNumber, devfn);
-    this.lock = new Mutex(this.kernel, `device ${this.name}`);
+  }
+
+  /** Held over resets and error handling, so that the driver stays bound meanwhile. @kernel include/linux/device.h device_lock */
+  get lock(): Mutex {
+    return this.dev.lock;
   }
 
   get isVirtfn(): boolean {

@@ -2,7 +2,7 @@
  * Recovery from a bus error: the driver is told, the link is reset when it has to be, the driver brings its device up.
  * Kernel counterpart: drivers/pci/pcie/err.c. Spec: [PCIe] 5.0 §6.2.
  */
-import { KernelError, traced } from '@nvme-stack/kernel';
+import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
 import { type PciDevice, pciLog } from './pci-device.js';
 import type { PciChannelState, PciErsResult } from './ports.js';
 import { pciBridgeSecondaryBusReset, pcieFlr } from './reset.js';
@@ -54,25 +54,33 @@ function affectedBy(pdev: PciDevice): readonly PciDevice[] {
 
 /** @kernel drivers/pci/pcie/err.c report_error_detected */
 async function reportErrorDetected(pdev: PciDevice, state: PciChannelState): Promise<PciErsResult> {
-  if (pdev.errorState === 'perm-failure') return 'disconnect';
-  pdev.errorState = state;
-  const handlers = pdev.driver?.driver.errHandler;
-  if (handlers?.errorDetected === undefined) {
-    pciLog(pdev, 'info', "AER: can't recover (no error_detected callback)");
-    return 'none';
-  }
-  return handlers.errorDetected(pdev, state);
+  return withMutex(pdev.lock, async () => {
+    if (pdev.errorState === 'perm-failure') return 'disconnect';
+    pdev.errorState = state;
+    const handlers = pdev.driver?.driver.errHandler;
+    if (handlers?.errorDetected === undefined) {
+      pciLog(pdev, 'info', "AER: can't recover (no error_detected callback)");
+      return 'none';
+    }
+    return await handlers.errorDetected(pdev, state);
+  });
 }
 
+/** @kernel drivers/pci/pcie/err.c report_slot_reset */
 async function reportSlotReset(pdev: PciDevice): Promise<PciErsResult> {
-  const handlers = pdev.driver?.driver.errHandler;
-  return handlers?.slotReset === undefined ? 'none' : handlers.slotReset(pdev);
+  return withMutex(pdev.lock, async () => {
+    const handlers = pdev.driver?.driver.errHandler;
+    return handlers?.slotReset === undefined ? 'none' : await handlers.slotReset(pdev);
+  });
 }
 
+/** @kernel drivers/pci/pcie/err.c report_resume */
 async function reportResume(pdev: PciDevice): Promise<void> {
-  pdev.errorState = 'normal';
-  const handlers = pdev.driver?.driver.errHandler;
-  if (handlers?.resume !== undefined) await handlers.resume(pdev);
+  await withMutex(pdev.lock, async () => {
+    pdev.errorState = 'normal';
+    const handlers = pdev.driver?.driver.errHandler;
+    if (handlers?.resume !== undefined) await handlers.resume(pdev);
+  });
 }
 
 /** Resets the link above the function, or the function itself where there is no link. @kernel drivers/pci/pcie/err.c pcie_do_recovery (reset_subordinates) */

@@ -181,11 +181,9 @@ function actions(pdev: PciDevice): Attribute[] {
     {
       name: 'remove',
       mode: 0o220,
+      removesItself: true,
       store: async (text) => {
-        // The first to come removes the file and the function; whoever writes meanwhile has nothing left to do.
-        if (!parseFlag('remove', text) || pdev.removeRequested) return;
-        pdev.removeRequested = true;
-        await pciStopAndRemoveBusDeviceLocked(pdev);
+        if (parseFlag('remove', text)) await pciStopAndRemoveBusDeviceLocked(pdev);
       },
     },
     {

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
 import type { Machine } from '@nvme-stack/machine';
 import type { NvmeController } from '@nvme-stack/nvme-controller/ports';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { firstDifference, KIB, leftBehind, MIB, NVME_BDF, pattern, running } from './bench.js';
 
@@ -78,7 +78,9 @@ describe('data', () => {
       const plans = Array.from({ length: 64 }, (_, i) => ({ sector: i * 8, sectors: 8 }));
       await submitAll(machine, plans, REQ_OP_WRITE, false, 0);
       rings.push(
-        machine.trace.entries.slice(from).filter(({ symbol, args }) => symbol === 'pci_nvme_mmio_write' && (args[0] as number) >= 0x1008).length,
+        machine.trace.entries
+          .slice(from)
+          .filter(({ symbol, args }) => symbol === 'pci_nvme_mmio_write' && (args[0] as number) >= 0x1008).length,
       );
       const data = await machine.disk('nvme0n1').read(0, 256 * KIB);
       for (let i = 0; i < 64; i++) {
@@ -134,7 +136,10 @@ describe('data', () => {
     ['long pieces', [60 * KIB, 4 * KIB, 64 * KIB]],
   ])('described by PRPs: %s', async (_what, pieceBytes) => {
     const machine = await running();
-    const data = pattern(pieceBytes.reduce((sum, length) => sum + length, 0), pieceBytes.length);
+    const data = pattern(
+      pieceBytes.reduce((sum, length) => sum + length, 0),
+      pieceBytes.length,
+    );
     await machine.disk('nvme0n1').write(SECTOR, data, { pieceBytes });
     expect(firstDifference(await machine.disk('nvme0n1').read(SECTOR, data.length), data)).toBe(-1);
     expect(await leftBehind(machine)).toEqual([]);
@@ -154,7 +159,9 @@ describe('data', () => {
     bio.vcnt = 1;
     expect(await machine.submitBio(bio)).toBe(0);
     buffer.free();
-    const commands = machine.trace.entries.slice(from).filter(({ kind, symbol }) => kind === 'nvme' && symbol === 'nvme_setup_cmd');
+    const commands = machine.trace.entries
+      .slice(from)
+      .filter(({ kind, symbol }) => kind === 'nvme' && symbol === 'nvme_setup_cmd');
     expect(commands.length).toBe(1);
     expect(firstDifference(await machine.disk('nvme0n1').read(0, 4 * KIB), pattern(4 * KIB, 6))).toBe(-1);
   });
@@ -166,7 +173,13 @@ interface Plan {
 }
 
 /** Submits bios from one task without waiting, under a plug or not, and waits for all; how often each ended. */
-async function submitAll(machine: Machine, plans: readonly Plan[], opf: number, plugged: boolean, salt: number): Promise<{ ends: number[]; statuses: number[]; data: Uint8Array[] }> {
+async function submitAll(
+  machine: Machine,
+  plans: readonly Plan[],
+  opf: number,
+  plugged: boolean,
+  salt: number,
+): Promise<{ ends: number[]; statuses: number[]; data: Uint8Array[] }> {
   const buffers = plans.map(({ sectors }, i) => {
     const buffer = machine.allocBuffer(sectors * SECTOR);
     if (opf !== 0) buffer.write(0, pattern(sectors * SECTOR, salt + i));
@@ -214,7 +227,10 @@ describe('bios', () => {
     expect(counters(machine).hostWriteCommands - before.hostWriteCommands).toBe(1);
     expect(machine.sysfs.read('/sys/block/nvme0n1/stat').trim().split(/\s+/)[5]).toBe('15');
     const data = await machine.disk('nvme0n1').read(0, 64 * KIB);
-    plans.forEach((_, i) => expect(firstDifference(data.subarray(i * 4 * KIB, (i + 1) * 4 * KIB), pattern(4 * KIB, 1 + i))).toBe(-1));
+    for (let i = 0; i < plans.length; i++) {
+      const read = data.subarray(i * 4 * KIB, (i + 1) * 4 * KIB);
+      expect(firstDifference(read, pattern(4 * KIB, 1 + i))).toBe(-1);
+    }
   });
 
   it('longer than the controller takes are split, and the trace says where', async () => {

@@ -5,7 +5,9 @@ import { codeOf, firstDifference, KIB, leftBehind, MIB, NVME_BDF, pattern, runni
 
 describe('machines', () => {
   it('live side by side and know nothing of each other', async () => {
-    const machines = await Promise.all([1, 2, 3].map((seed) => running({ serial: `disk${seed}` }, { seed, cpus: seed })));
+    const machines = await Promise.all(
+      [1, 2, 3].map((seed) => running({ serial: `disk${seed}` }, { seed, cpus: seed })),
+    );
     await Promise.all(machines.map((machine, i) => machine.disk('nvme0n1').write(0, pattern(64 * KIB, i))));
     for (const [i, machine] of machines.entries()) {
       expect(machine.sysfs.read('/sys/class/nvme/nvme0/serial').trim()).toBe(`disk${i + 1}`);
@@ -20,14 +22,18 @@ describe('machines', () => {
 
   it('that hit a BUG halt, and no other does', async () => {
     const [broken, sound] = await Promise.all([running(), running()]);
-    await expect(broken.task('broken', async ({ kernel }) => kernel.ex.bug('on purpose'))).rejects.toThrow('BUG: on purpose');
+    await expect(broken.task('broken', async ({ kernel }) => kernel.ex.bug('on purpose'))).rejects.toThrow(
+      'BUG: on purpose',
+    );
     await expect(broken.disk('nvme0n1').read(0, 512)).rejects.toThrow('BUG: on purpose');
     expect((await sound.disk('nvme0n1').read(0, 512)).length).toBe(512);
   });
 
   it('that can go no further say who waits for what', async () => {
     const machine = await running();
-    const stuck = machine.task('a patient task', async ({ kernel }) => waitForCompletion(new Completion(kernel, 'what never comes')));
+    const stuck = machine.task('a patient task', async ({ kernel }) =>
+      waitForCompletion(new Completion(kernel, 'what never comes')),
+    );
     await expect(stuck).rejects.toThrow(/a patient task.*what never comes/s);
     expect((await machine.disk('nvme0n1').read(0, 512)).length).toBe(512);
   });
@@ -93,7 +99,9 @@ describe('a refusal is one sentence that names field, value and what is allowed'
     expect(await codeOf(machine.ioctl('/dev/nvme0', 0x1234, null))).toBe('ENOTTY');
     expect(await codeOf(machine.ioctl('/dev/nvme9', 0x1234, null))).toBe('ENOENT');
     expect(() => machine.allocBuffer(1 << 30)).toThrow(/a buffer of 1073741824 bytes needs 262144 pages; free are \d+/);
-    expect(() => machine.allocBuffer(8192, { pieceBytes: [4096] })).toThrow('pieceBytes is [4096]; allowed: whole pages, together 8192');
+    expect(() => machine.allocBuffer(8192, { pieceBytes: [4096] })).toThrow(
+      'pieceBytes is [4096]; allowed: whole pages, together 8192',
+    );
     await expect(machine.modprobe('nvme').then(() => machine.rmmod('never'))).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(machine.plug({ slot: 3 })).rejects.toThrow(/taken/);
     expect((await machine.disk('nvme0n1').read(0, 512)).length).toBe(512);

@@ -1,9 +1,16 @@
-import { DMA_TO_DEVICE, dmaAllocCoherent, dmaFreeCoherent, type DmaDevice, dmaMapPage, dmaUnmapPage } from '@nvme-stack/kernel';
+import {
+  DMA_TO_DEVICE,
+  type DmaDevice,
+  dmaAllocCoherent,
+  dmaFreeCoherent,
+  dmaMapPage,
+  dmaUnmapPage,
+} from '@nvme-stack/kernel';
 import type { Machine } from '@nvme-stack/machine';
 import type { ModuleDefinition } from '@nvme-stack/modules/ports';
 import { createNvmeController } from '@nvme-stack/nvme-controller';
-import { DMA_FAULT, DMA_OK, type PciHost } from '@nvme-stack/pci-function';
 import { PCI_ANY_ID, type PciDev, type PciDriver } from '@nvme-stack/pci-bus/ports';
+import { DMA_FAULT, DMA_OK, type PciHost } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
 import { machineWith, NVME_BDF, pattern } from './bench.js';
 
@@ -13,19 +20,23 @@ const REQUESTER = 0x18;
 /** A machine whose controller's way to memory is also in our hands. */
 async function rogue(): Promise<{ machine: Machine; host: () => PciHost }> {
   let host: PciHost | null = null;
-  const machine = await machineWith({}, {}, {
-    parts: {
-      controller: (description, deps) => {
-        const inner = createNvmeController(description, deps);
-        const { attach } = inner;
-        inner.attach = (given) => {
-          host = given;
-          attach.call(inner, given);
-        };
-        return inner;
+  const machine = await machineWith(
+    {},
+    {},
+    {
+      parts: {
+        controller: (description, deps) => {
+          const inner = createNvmeController(description, deps);
+          const { attach } = inner;
+          inner.attach = (given) => {
+            host = given;
+            attach.call(inner, given);
+          };
+          return inner;
+        },
       },
     },
-  });
+  );
   return {
     machine,
     host: () => {
@@ -47,11 +58,20 @@ describe('device access', () => {
     expect(bytes.every((byte) => byte === 0)).toBe(true);
     expect(host().dmaWrite(address, bytes, 0, 64)).toBe(DMA_FAULT);
     expect(buffer.read(0, 1)[0]).toBe(pattern(1, 1)[0]);
-    expect(machine.subsystems.platform.dmaFaults.map(({ requesterId, busAddr, lengthBytes, isWrite }) => [requesterId, busAddr, lengthBytes, isWrite])).toEqual([
+    expect(
+      machine.subsystems.platform.dmaFaults.map(({ requesterId, busAddr, lengthBytes, isWrite }) => [
+        requesterId,
+        busAddr,
+        lengthBytes,
+        isWrite,
+      ]),
+    ).toEqual([
       [REQUESTER, address, 64, false],
       [REQUESTER, address, 64, true],
     ]);
-    expect(machine.dmesg().at(-1)).toMatch(/DMAR: \[DMA Write NO_PASID\] Request device \[00:03\.0\] fault addr 0x[0-9a-f]+/);
+    expect(machine.dmesg().at(-1)).toMatch(
+      /DMAR: \[DMA Write NO_PASID\] Request device \[00:03\.0\] fault addr 0x[0-9a-f]+/,
+    );
     buffer.free();
   });
 
@@ -91,7 +111,17 @@ function leakingModule(machine: Machine, take: (pdev: PciDev) => void): ModuleDe
   const driver: PciDriver = {
     name: 'leaky',
     owner: 'leaky',
-    idTable: [{ vendor: 0x1b36, device: 0x0010, subvendor: PCI_ANY_ID, subdevice: PCI_ANY_ID, class: 0, classMask: 0, driverData: 0 }],
+    idTable: [
+      {
+        vendor: 0x1b36,
+        device: 0x0010,
+        subvendor: PCI_ANY_ID,
+        subdevice: PCI_ANY_ID,
+        class: 0,
+        classMask: 0,
+        driverData: 0,
+      },
+    ],
     probeType: 'force-synchronous',
     probe: async (pdev) => {
       await pciBus.pciEnableDeviceMem(pdev);
@@ -113,17 +143,34 @@ function leakingModule(machine: Machine, take: (pdev: PciDev) => void): ModuleDe
 describe('what a driver leaves behind', () => {
   it.each<[string, string, (machine: Machine, pdev: PciDev) => void]>([
     ['a coherent buffer', 'pages', (_machine, pdev) => void dmaAllocCoherent(pdev.dev.dma as DmaDevice, 8192)],
-    ['a mapping', 'mappings', (machine, pdev) => void dmaMapPage(pdev.dev.dma as DmaDevice, machine.subsystems.kernel.memory.allocPages(1, 'leaky'), 4096, DMA_TO_DEVICE)],
+    [
+      'a mapping',
+      'mappings',
+      (machine, pdev) =>
+        void dmaMapPage(
+          pdev.dev.dma as DmaDevice,
+          machine.subsystems.kernel.memory.allocPages(1, 'leaky'),
+          4096,
+          DMA_TO_DEVICE,
+        ),
+    ],
     ['pages', 'pages', (machine) => void machine.subsystems.kernel.memory.allocPages(3, 'leaky')],
     ['a region', 'regions', (machine, pdev) => machine.subsystems.pciBus.pciRequestMemRegions(pdev, 'leaky')],
     ['a BAR mapping', 'mappings', (machine, pdev) => void machine.subsystems.pciBus.ioremap(pdev, 0, 4096)],
-    ['interrupt vectors', 'vectors', (machine, pdev) => void machine.subsystems.pciBus.pciAllocIrqVectors(pdev, 1, 2, 7)],
+    [
+      'interrupt vectors',
+      'vectors',
+      (machine, pdev) => void machine.subsystems.pciBus.pciAllocIrqVectors(pdev, 1, 2, 7),
+    ],
   ])('is reported by kind: %s (%s)', async (_what, wanted, take) => {
     const machine = await machineWith();
     await machine.insmod(leakingModule(machine, (pdev) => take(machine, pdev)));
     await machine.rmmod('leaky');
     const leaks = machine.leaks();
-    expect(leaks.map(({ kind }) => kind), JSON.stringify(leaks)).toContain(wanted);
+    expect(
+      leaks.map(({ kind }) => kind),
+      JSON.stringify(leaks),
+    ).toContain(wanted);
     for (const { count } of leaks) expect(count).toBeGreaterThan(0);
   });
 

@@ -35,7 +35,9 @@ function crc32(bytes: Uint8Array): number {
 
 /** A GUID as the disk has it: three little-endian fields, then bytes. */
 function guid(text: string): number[] {
-  const [a, b, c, d, e] = text.split('-').map((part) => part.match(/../g)?.map((byte) => Number.parseInt(byte, 16)) ?? []);
+  const [a, b, c, d, e] = text
+    .split('-')
+    .map((part) => part.match(/../g)?.map((byte) => Number.parseInt(byte, 16)) ?? []);
   return [...(a ?? []).reverse(), ...(b ?? []).reverse(), ...(c ?? []).reverse(), ...(d ?? []), ...(e ?? [])];
 }
 
@@ -86,39 +88,42 @@ const WANTED: readonly Wanted[] = [
 ];
 
 describe('partitions', () => {
-  it.each(['MBR', 'GPT'])('of a %s appear after BLKRRPART, with their node, files and place on the disk', async (kind) => {
-    const machine = await running();
-    const disk = machine.disk('nvme0n1');
-    expect(disk.partitions).toEqual([]);
-    if (kind === 'MBR') await disk.write(0, mbr(WANTED));
-    else {
-      const { head, tail } = gpt(disk.sizeBytes / SECTOR, WANTED);
-      await disk.write(0, head);
-      await disk.write(disk.sizeBytes - tail.length, tail);
-    }
-    await machine.ioctl('/dev/nvme0n1', BLKRRPART, null);
-    expect(log(machine).at(-1)).toBe(' nvme0n1: p1 p2');
-    expect(disk.partitions.map(({ name, startSector, sectors }) => [name, startSector, sectors])).toEqual([
-      ['nvme0n1p1', 64, 2048],
-      ['nvme0n1p2', 2112, 4096],
-    ]);
-    const files = '/sys/block/nvme0n1/nvme0n1p2';
-    expect(machine.sysfs.read(`${files}/partition`)).toBe('2\n');
-    expect(machine.sysfs.read(`${files}/start`)).toBe('2112\n');
-    expect(machine.sysfs.read(`${files}/size`)).toBe('4096\n');
-    expect(machine.procfs.read('/proc/partitions')).toMatch(/^ 259 +2 +2048 nvme0n1p2$/m);
-    if (kind === 'GPT') expect(disk.partitions[1]?.uuid?.toLowerCase()).toBe(uuidOf(1));
+  it.each(['MBR', 'GPT'])(
+    'of a %s appear after BLKRRPART, with their node, files and place on the disk',
+    async (kind) => {
+      const machine = await running();
+      const disk = machine.disk('nvme0n1');
+      expect(disk.partitions).toEqual([]);
+      if (kind === 'MBR') await disk.write(0, mbr(WANTED));
+      else {
+        const { head, tail } = gpt(disk.sizeBytes / SECTOR, WANTED);
+        await disk.write(0, head);
+        await disk.write(disk.sizeBytes - tail.length, tail);
+      }
+      await machine.ioctl('/dev/nvme0n1', BLKRRPART, null);
+      expect(log(machine).at(-1)).toBe(' nvme0n1: p1 p2');
+      expect(disk.partitions.map(({ name, startSector, sectors }) => [name, startSector, sectors])).toEqual([
+        ['nvme0n1p1', 64, 2048],
+        ['nvme0n1p2', 2112, 4096],
+      ]);
+      const files = '/sys/block/nvme0n1/nvme0n1p2';
+      expect(machine.sysfs.read(`${files}/partition`)).toBe('2\n');
+      expect(machine.sysfs.read(`${files}/start`)).toBe('2112\n');
+      expect(machine.sysfs.read(`${files}/size`)).toBe('4096\n');
+      expect(machine.procfs.read('/proc/partitions')).toMatch(/^ 259 +2 +2048 nvme0n1p2$/m);
+      if (kind === 'GPT') expect(disk.partitions[1]?.uuid?.toLowerCase()).toBe(uuidOf(1));
 
-    const second = machine.disk('nvme0n1p2');
-    expect(second.sizeBytes).toBe(4096 * SECTOR);
-    await second.write(4 * KIB, pattern(20 * KIB, 1));
-    expect(firstDifference(await disk.read(2112 * SECTOR + 4 * KIB, 20 * KIB), pattern(20 * KIB, 1))).toBe(-1);
-    await disk.write(64 * SECTOR, pattern(SECTOR, 2));
-    expect(firstDifference(await machine.disk('nvme0n1p1').read(0, SECTOR), pattern(SECTOR, 2))).toBe(-1);
-    expect(await codeOf(second.read(second.sizeBytes, SECTOR))).toBe('EINVAL');
-    expect(await leftBehind(machine)).toEqual([]);
-    expect(machine.sysfs.exists(files)).toBe(false);
-  });
+      const second = machine.disk('nvme0n1p2');
+      expect(second.sizeBytes).toBe(4096 * SECTOR);
+      await second.write(4 * KIB, pattern(20 * KIB, 1));
+      expect(firstDifference(await disk.read(2112 * SECTOR + 4 * KIB, 20 * KIB), pattern(20 * KIB, 1))).toBe(-1);
+      await disk.write(64 * SECTOR, pattern(SECTOR, 2));
+      expect(firstDifference(await machine.disk('nvme0n1p1').read(0, SECTOR), pattern(SECTOR, 2))).toBe(-1);
+      expect(await codeOf(second.read(second.sizeBytes, SECTOR))).toBe('EINVAL');
+      expect(await leftBehind(machine)).toEqual([]);
+      expect(machine.sysfs.exists(files)).toBe(false);
+    },
+  );
 
   it('are found when the driver is loaded', async () => {
     const machine = await running();

@@ -88,7 +88,9 @@ describe('probe', () => {
     ['kobject_add:nvme0', -17],
   ])('unwinds when %s fails with %i', async (point, errno) => {
     const fail = (at: string): number => (at === point ? errno : 0);
-    const parts = { deviceCore: (deps: Parameters<typeof createDeviceCore>[0]) => createDeviceCore({ ...deps, faults: { fail } }) };
+    const parts = {
+      deviceCore: (deps: Parameters<typeof createDeviceCore>[0]) => createDeviceCore({ ...deps, faults: { fail } }),
+    };
     const machine = await machineWith({}, {}, { parts });
     await machine.modprobe('nvme');
     nothingIsBound(machine);
@@ -109,7 +111,8 @@ describe('probe', () => {
 
   it('gives up when Identify Controller fails', async () => {
     const faults = new Faults();
-    faults.onCommand = (sqid, _cid, opcode) => (sqid === 0 && opcode === IDENTIFY ? { kind: FAULT_STATUS, status: INTERNAL } : null);
+    faults.onCommand = (sqid, _cid, opcode) =>
+      sqid === 0 && opcode === IDENTIFY ? { kind: FAULT_STATUS, status: INTERNAL } : null;
     const machine = await machineWith({}, {}, { faultPlans: [faults] });
     await machine.modprobe('nvme');
     nothingIsBound(machine);
@@ -124,7 +127,10 @@ describe('probe', () => {
     await machine.modprobe('nvme');
     nothingIsBound(machine);
     const lines = log(machine);
-    expect(lines.some((line) => /^nvme nvme0: I\/O tag \d+ \([0-9a-f]{4}\) QID 0 timeout, disable controller$/.test(line)), lines.join('\n')).toBe(true);
+    expect(
+      lines.some((line) => /^nvme nvme0: I\/O tag \d+ \([0-9a-f]{4}\) QID 0 timeout, disable controller$/.test(line)),
+      lines.join('\n'),
+    ).toBe(true);
     expect(lines).toContain('nvme nvme0: Identify Controller failed (-4)');
     expect(lines.at(-1)).toBe(failureLine(-5));
     expect(machine.nowNs).toBeGreaterThan(60 * SECOND_NS);
@@ -137,7 +143,8 @@ describe('probe', () => {
     ['submission queues are refused', CREATE_SQ],
   ])('keeps an admin-only controller without disks when %s', async (_what, refused) => {
     const faults = new Faults();
-    faults.onCommand = (sqid, _cid, opcode) => (sqid === 0 && opcode === refused ? { kind: FAULT_STATUS, status: INVALID_QUEUE } : null);
+    faults.onCommand = (sqid, _cid, opcode) =>
+      sqid === 0 && opcode === refused ? { kind: FAULT_STATUS, status: INVALID_QUEUE } : null;
     const machine = await machineWith({}, {}, { faultPlans: [faults] });
     await machine.modprobe('nvme');
     expect(log(machine)).toContain('nvme nvme0: IO queues not created');
@@ -156,7 +163,9 @@ describe('probe', () => {
     const faults = new Faults();
     let created = 0;
     faults.onCommand = (sqid, _cid, opcode) =>
-      sqid === 0 && opcode === CREATE_SQ && ++created === granted + 1 ? { kind: FAULT_STATUS, status: INVALID_QUEUE } : null;
+      sqid === 0 && opcode === CREATE_SQ && ++created === granted + 1
+        ? { kind: FAULT_STATUS, status: INVALID_QUEUE }
+        : null;
     const machine = await machineWith({}, {}, { faultPlans: [faults] });
     await machine.modprobe('nvme');
     expect(log(machine)).toContain(`nvme nvme0: ${granted}/0/0 default/read/poll queues`);
@@ -171,7 +180,8 @@ describe('probe', () => {
     ['asynchronous events', AER],
   ])('goes on without %s', async (_what, refused) => {
     const faults = new Faults();
-    faults.onCommand = (sqid, _cid, opcode) => (sqid === 0 && opcode === refused ? { kind: FAULT_STATUS, status: 0x002 | DNR } : null);
+    faults.onCommand = (sqid, _cid, opcode) =>
+      sqid === 0 && opcode === refused ? { kind: FAULT_STATUS, status: 0x002 | DNR } : null;
     const machine = await machineWith({}, {}, { faultPlans: [faults] });
     await machine.modprobe('nvme');
     await machine.disk('nvme0n1').write(0, pattern(65536));
@@ -183,51 +193,81 @@ describe('probe', () => {
   it('resets the function when the controller does not leave the state it was handed over in', async () => {
     const CSTS = 0x1c;
     let stuck = true;
-    const machine = await machineWith({ timeout: 2 }, {}, {
-      parts: {
-        controller: (description, deps) => {
-          const inner = createNvmeController(description, deps);
-          const { barRead, reset } = inner;
-          inner.barRead = (bar, offset, size) => {
-            const value = barRead.call(inner, bar, offset, size);
-            return stuck && bar === 0 && offset === CSTS ? (value | 1) >>> 0 : value;
-          };
-          inner.reset = (kind) => {
-            if (kind === 'flr') stuck = false;
-            reset.call(inner, kind);
-          };
-          return inner;
+    const machine = await machineWith(
+      { timeout: 2 },
+      {},
+      {
+        parts: {
+          controller: (description, deps) => {
+            const inner = createNvmeController(description, deps);
+            const { barRead, reset } = inner;
+            inner.barRead = (bar, offset, size) => {
+              const value = barRead.call(inner, bar, offset, size);
+              return stuck && bar === 0 && offset === CSTS ? (value | 1) >>> 0 : value;
+            };
+            inner.reset = (kind) => {
+              if (kind === 'flr') stuck = false;
+              reset.call(inner, kind);
+            };
+            return inner;
+          },
         },
       },
-    });
+    );
     await machine.modprobe('nvme');
     const lines = log(machine);
-    expect(lines.some((line) => line.startsWith('nvme nvme0: Device not ready; aborting reset, CSTS=0x1')), lines.join('\n')).toBe(true);
+    expect(
+      lines.some((line) => line.startsWith('nvme nvme0: Device not ready; aborting reset, CSTS=0x1')),
+      lines.join('\n'),
+    ).toBe(true);
     expect(lines).toContain('nvme nvme0: controller reset completed after pcie flr');
     await machine.disk('nvme0n1').write(0, pattern(512));
     expect(await leftBehind(machine)).toEqual([]);
   });
 
   it.each([
-    [0x106b, 0x2001, 'depth 2 and one vector', [[32, 0], [2, 0]]],
-    [0x144d, 0xa821, 'the depth its CAP gives', [[32, 0], [1024, 1], [1024, 2], [1024, 3], [1024, 4]]],
+    [
+      0x106b,
+      0x2001,
+      'depth 2 and one vector',
+      [
+        [32, 0],
+        [2, 0],
+      ],
+    ],
+    [
+      0x144d,
+      0xa821,
+      'the depth its CAP gives',
+      [
+        [32, 0],
+        [1024, 1],
+        [1024, 2],
+        [1024, 3],
+        [1024, 4],
+      ],
+    ],
   ])('knows %i:%i, which gets %s', async (vendor, device, _what, expected) => {
-    const machine = await machineWith({}, {}, {
-      parts: {
-        controller: (description, deps) => {
-          const inner = createNvmeController(description, deps);
-          const { configRead } = inner;
-          const id = [vendor & 0xff, vendor >> 8, device & 0xff, device >> 8];
-          inner.configRead = (offset, size) => {
-            if (offset >= 4) return configRead.call(inner, offset, size);
-            let value = 0;
-            for (let i = size - 1; i >= 0; i--) value = value * 256 + (id[offset + i] as number);
-            return value;
-          };
-          return inner;
+    const machine = await machineWith(
+      {},
+      {},
+      {
+        parts: {
+          controller: (description, deps) => {
+            const inner = createNvmeController(description, deps);
+            const { configRead } = inner;
+            const id = [vendor & 0xff, vendor >> 8, device & 0xff, device >> 8];
+            inner.configRead = (offset, size) => {
+              if (offset >= 4) return configRead.call(inner, offset, size);
+              let value = 0;
+              for (let i = size - 1; i >= 0; i--) value = value * 256 + (id[offset + i] as number);
+              return value;
+            };
+            return inner;
+          },
         },
       },
-    });
+    );
     await machine.modprobe('nvme');
     expect(machine.queues('nvme0').map(({ depth, vector }) => [depth, vector])).toEqual(expected);
     await machine.disk('nvme0n1').write(0, pattern(65536));

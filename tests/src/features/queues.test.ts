@@ -15,7 +15,13 @@ async function usesEveryCpu(machine: Machine): Promise<void> {
 }
 
 /** One bio of one page from a task on `cpu`. */
-async function ioOn(machine: Machine, cpu: number, opf: number, sector: number, bytes: Uint8Array): Promise<Uint8Array> {
+async function ioOn(
+  machine: Machine,
+  cpu: number,
+  opf: number,
+  sector: number,
+  bytes: Uint8Array,
+): Promise<Uint8Array> {
   const buffer = machine.allocBuffer(bytes.length);
   buffer.write(0, bytes);
   const status = await machine.task(
@@ -52,11 +58,15 @@ describe('queues', () => {
     expect(queuesLine(machine)).toBe(`nvme nvme0: ${cpus}/0/0 default/read/poll queues`);
 
     const before = interrupts(machine);
-    expect([...before.keys()].filter((name) => name.startsWith('nvme'))).toEqual(queues.map(({ qid }) => `nvme0q${qid}`));
+    expect([...before.keys()].filter((name) => name.startsWith('nvme'))).toEqual(
+      queues.map(({ qid }) => `nvme0q${qid}`),
+    );
     await usesEveryCpu(machine);
     const after = interrupts(machine);
     for (let cpu = 0; cpu < cpus; cpu++) {
-      const gained = (after.get(`nvme0q${cpu + 1}`) as number[]).map((count, at) => count - (before.get(`nvme0q${cpu + 1}`) as number[])[at]);
+      const gained = (after.get(`nvme0q${cpu + 1}`) as number[]).map(
+        (count, at) => count - (before.get(`nvme0q${cpu + 1}`) as number[])[at],
+      );
       expect(gained.findIndex((count) => count > 0)).toBe(cpu);
       expect(gained.filter((count) => count > 0).length).toBe(1);
     }
@@ -114,7 +124,9 @@ describe('queues', () => {
     const machine = await running({ dstrd, dbbuf: false }, { trace: 'full' });
     await usesEveryCpu(machine);
     const written = new Set(
-      machine.trace.entries.filter(({ kind, symbol }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write').map(({ args }) => args[0]),
+      machine.trace.entries
+        .filter(({ kind, symbol }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write')
+        .map(({ args }) => args[0]),
     );
     for (let qid = 1; qid <= 4; qid++) {
       expect(written).toContain(0x1000 + 2 * qid * (4 << dstrd));
@@ -195,13 +207,19 @@ describe('write queues', () => {
     await machine.modprobe('nvme', { write_queues: 2 });
     const line = queuesLine(machine) as string;
     expect(line).toBe('nvme nvme0: 2/4/0 default/read/poll queues');
-    const tails = (): number[] => machine.queues('nvme0').slice(1).map(({ sqTail }) => sqTail);
+    const tails = (): number[] =>
+      machine
+        .queues('nvme0')
+        .slice(1)
+        .map(({ sqTail }) => sqTail);
     const idle = tails();
     for (let cpu = 0; cpu < 4; cpu++) await ioOn(machine, cpu, 1, 8 * cpu, pattern(4 * KIB, cpu));
     const written = tails();
     expect(written.map((tail, at) => tail - (idle[at] as number))).toEqual([2, 2, 0, 0, 0, 0]);
     for (let cpu = 0; cpu < 4; cpu++) {
-      expect(firstDifference(await ioOn(machine, cpu, 0, 8 * cpu, new Uint8Array(4 * KIB)), pattern(4 * KIB, cpu))).toBe(-1);
+      expect(
+        firstDifference(await ioOn(machine, cpu, 0, 8 * cpu, new Uint8Array(4 * KIB)), pattern(4 * KIB, cpu)),
+      ).toBe(-1);
     }
     expect(tails().map((tail, at) => tail - (written[at] as number))).toEqual([0, 0, 1, 1, 1, 1]);
     expect(await leftBehind(machine)).toEqual([]);

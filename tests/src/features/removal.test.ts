@@ -49,9 +49,13 @@ describe('rmmod', () => {
     const machine = await running({ shutdownDelayNs: 5e6 }, { trace: 'full' });
     const from = machine.trace.entries.length;
     await machine.rmmod('nvme');
-    const writes = machine.trace.entries.slice(from).filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write' && args[0] === 0x14);
+    const writes = machine.trace.entries
+      .slice(from)
+      .filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write' && args[0] === 0x14);
     expect((writes[0] as (typeof writes)[number]).args[1] & 0xc000).toBe(0x4000);
-    const reads = machine.trace.entries.slice(from).filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_read' && args[0] === 0x1c);
+    const reads = machine.trace.entries
+      .slice(from)
+      .filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_read' && args[0] === 0x1c);
     expect(reads.length).toBeGreaterThan(2);
   });
 
@@ -114,7 +118,8 @@ describe('sysfs', () => {
 
   it('removes a function once, when two ask for it at the same time', async () => {
     const machine = await running({}, { cpus: 1 });
-    const remove = (): Promise<string | null> => codeOf(machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/remove`, '1'));
+    const remove = (): Promise<string | null> =>
+      codeOf(machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/remove`, '1'));
     expect(await Promise.all([remove(), remove()])).toEqual([null, null]);
     noTraceOfDriver(machine);
     expect(await leftBehind(machine)).toEqual([]);
@@ -196,10 +201,14 @@ describe('power', () => {
     const machine = await running({}, { cpus: 2, trace: 'full' });
     const from = machine.trace.entries.length;
     await machine.shutdown();
-    const cc = machine.trace.entries.slice(from).filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write' && args[0] === 0x14);
+    const cc = machine.trace.entries
+      .slice(from)
+      .filter(({ kind, symbol, args }) => kind === 'mmio' && symbol === 'pci_nvme_mmio_write' && args[0] === 0x14);
     expect(cc.length).toBe(1);
     expect((cc[0] as (typeof cc)[number]).args[1] & 0xc001).toBe(0x4001);
-    const shst = machine.trace.entries.slice(from).filter(({ kind, symbol }) => kind === 'function' && symbol === 'nvme_wait_ready');
+    const shst = machine.trace.entries
+      .slice(from)
+      .filter(({ kind, symbol }) => kind === 'function' && symbol === 'nvme_wait_ready');
     expect(shst.length).toBe(1);
     expect(log(machine).join('\n')).not.toContain('shutdown incomplete');
   });

@@ -14,7 +14,10 @@ function load(machine: Machine, count: number, salt: number): Promise<PromiseSet
 
 async function dataIsRight(machine: Machine, count: number, salt: number): Promise<void> {
   for (let i = 0; i < count; i++) {
-    expect(firstDifference(await machine.disk('nvme0n1').read(i * CHUNK, CHUNK), pattern(CHUNK, salt + i)), `chunk ${i}`).toBe(-1);
+    expect(
+      firstDifference(await machine.disk('nvme0n1').read(i * CHUNK, CHUNK), pattern(CHUNK, salt + i)),
+      `chunk ${i}`,
+    ).toBe(-1);
   }
 }
 
@@ -67,7 +70,17 @@ describe('a reset', () => {
     const calls = machine.trace.entries.slice(from).filter(({ kind }) => kind === 'function');
     const states = calls.filter(({ symbol }) => symbol === 'nvme_change_ctrl_state');
     expect(states.length).toBe(3);
-    const order = ['nvme_reset_work', 'nvme_dev_disable', 'nvme_delete_io_queues', 'nvme_pci_enable', 'nvme_init_ctrl_finish', 'nvme_setup_io_queues', 'nvme_wait_freeze', 'blk_mq_update_nr_hw_queues', 'nvme_start_ctrl'];
+    const order = [
+      'nvme_reset_work',
+      'nvme_dev_disable',
+      'nvme_delete_io_queues',
+      'nvme_pci_enable',
+      'nvme_init_ctrl_finish',
+      'nvme_setup_io_queues',
+      'nvme_wait_freeze',
+      'blk_mq_update_nr_hw_queues',
+      'nvme_start_ctrl',
+    ];
     const seen = calls.map(({ symbol }) => symbol).filter((symbol) => order.includes(symbol));
     expect([...new Set(seen)]).toEqual(order.filter((symbol) => seen.includes(symbol)));
     expect(seen.length).toBeGreaterThanOrEqual(order.length - 2);
@@ -126,7 +139,9 @@ describe('a reset', () => {
     }
     expect((await ended).some(({ status }) => status === 'rejected')).toBe(true);
     const lines = log(machine);
-    expect(lines.some((line) => line.startsWith('nvme nvme0: Device not ready; aborting initialisation, CSTS=0x'))).toBe(true);
+    expect(
+      lines.some((line) => line.startsWith('nvme nvme0: Device not ready; aborting initialisation, CSTS=0x')),
+    ).toBe(true);
     expect(lines).toContain('nvme nvme0: Disabling device after reset failure: -19');
     expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('dead\n');
     expect(['EIO', 'ENODEV']).toContain(await codeOf(disk.read(0, 512)));
@@ -164,7 +179,9 @@ describe('a reset', () => {
 describe('rescan_controller', () => {
   it('finds a namespace that appeared, and loses one that went', async () => {
     const machine = await running({ namespaces: [{ sizeMiB: 1 }, { sizeMiB: 2, attached: false }] });
-    const controller = machine.device(NVME_BDF).function as unknown as { setNamespaceActive(nsid: number, active: boolean): void };
+    const controller = machine.device(NVME_BDF).function as unknown as {
+      setNamespaceActive(nsid: number, active: boolean): void;
+    };
     expect(machine.sysfs.exists('/sys/block/nvme0n2')).toBe(false);
     controller.setNamespaceActive(2, true);
     await machine.sysfs.write('/sys/class/nvme/nvme0/rescan_controller', '1');

@@ -107,7 +107,17 @@ describe('sysfs', () => {
     ['/sys/module/nvme/parameters', { io_queue_depth: '1024\n', poll_queues: '0\n', write_queues: '0\n' }],
     ['/sys/module/nvme_core/parameters', CORE_PARAMS],
     ['/sys/class/nvme-subsystem/nvme-subsys0', { subsystype: 'nvm\n', subsysnqn: 'nqn.2019-08.org.qemu:golden\n' }],
-    ['/sys/class/nvme/nvme0/hwmon0', { name: 'nvme\n', temp1_label: 'Composite\n', temp1_input: '49850\n', temp1_max: '69850\n', temp1_crit: '99850\n', temp1_alarm: '0\n' }],
+    [
+      '/sys/class/nvme/nvme0/hwmon0',
+      {
+        name: 'nvme\n',
+        temp1_label: 'Composite\n',
+        temp1_input: '49850\n',
+        temp1_max: '69850\n',
+        temp1_crit: '99850\n',
+        temp1_alarm: '0\n',
+      },
+    ],
   ])('shows %s as Linux does', async (directory, files) => {
     const machine = await running({ serial: 'golden', subsystemNqn: 'nqn.2019-08.org.qemu:golden' }, { cpus: 2 });
     for (const [name, wanted] of Object.entries(files)) {
@@ -126,7 +136,8 @@ describe('sysfs', () => {
     expect(machine.sysfs.readlink('/sys/class/nvme/nvme0/device')).toMatch(new RegExp(`${NVME_BDF}$`));
     expect(machine.sysfs.readlink('/sys/class/nvme/nvme0/subsystem')).toMatch(/class\/nvme$/);
     expect(machine.sysfs.list(`${pci}/msi_irqs`).length).toBe(3);
-    for (const irq of machine.sysfs.list(`${pci}/msi_irqs`)) expect(machine.sysfs.read(`${pci}/msi_irqs/${irq}`)).toBe('msix\n');
+    for (const irq of machine.sysfs.list(`${pci}/msi_irqs`))
+      expect(machine.sysfs.read(`${pci}/msi_irqs/${irq}`)).toBe('msix\n');
     await machine.rmmod('nvme');
     expect(machine.sysfs.exists('/sys/bus/pci/drivers/nvme')).toBe(false);
     expect(machine.sysfs.exists('/sys/module/nvme')).toBe(false);
@@ -138,7 +149,9 @@ describe('sysfs', () => {
     const machine = await running({}, { cpus: 4 });
     await machine.sysfs.write('/sys/module/nvme/parameters/write_queues', '1');
     expect(machine.sysfs.read('/sys/module/nvme/parameters/write_queues')).toBe('1\n');
-    await expect(machine.sysfs.write('/sys/module/nvme/parameters/io_queue_depth', '1')).rejects.toMatchObject({ code: 'EINVAL' });
+    await expect(machine.sysfs.write('/sys/module/nvme/parameters/io_queue_depth', '1')).rejects.toMatchObject({
+      code: 'EINVAL',
+    });
     await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
     expect(machine.dmesg().at(-1)).toMatch(/1\/3\/0 default\/read\/poll queues$/);
     await machine.disk('nvme0n1').write(0, pattern(65536));
@@ -149,9 +162,15 @@ describe('sysfs', () => {
 describe('/proc', () => {
   it('tells of the disk, the BAR, the modules and the devices', async () => {
     const machine = await running({}, { cpus: 2 });
-    expect(machine.procfs.read('/proc/partitions')).toBe('major minor  #blocks  name\n\n 259        0       8192 nvme0n1\n');
-    expect(machine.procfs.read('/proc/iomem')).toMatch(/^ {2}([0-9a-f]+)-([0-9a-f]+) : 0000:00:03\.0\n {4}\1-\2 : nvme$/m);
-    expect(machine.procfs.read('/proc/modules')).toMatch(/^nvme \d+ \d+ - Live 0x0{16}\nnvme_core \d+ \d+ nvme, Live 0x0{16}\n$/);
+    expect(machine.procfs.read('/proc/partitions')).toBe(
+      'major minor  #blocks  name\n\n 259        0       8192 nvme0n1\n',
+    );
+    expect(machine.procfs.read('/proc/iomem')).toMatch(
+      /^ {2}([0-9a-f]+)-([0-9a-f]+) : 0000:00:03\.0\n {4}\1-\2 : nvme$/m,
+    );
+    expect(machine.procfs.read('/proc/modules')).toMatch(
+      /^nvme \d+ \d+ - Live 0x0{16}\nnvme_core \d+ \d+ nvme, Live 0x0{16}\n$/,
+    );
     expect(machine.procfs.read('/proc/devices')).toMatch(/^\d+ nvme$/m);
     await machine.disk('nvme0n1').write(0, pattern(4096));
     const stat = machine.procfs.read('/proc/diskstats').trim().split(/\s+/);

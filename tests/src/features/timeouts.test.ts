@@ -13,14 +13,17 @@ describe('a command that takes too long', () => {
     const faults = new Faults();
     const machine = await running({}, { cpus: 1 }, { faultPlans: [faults] });
     let dropped = 0;
-    faults.onCommand = (sqid, _cid, opcode) => (sqid > 0 && opcode === WRITE && dropped++ === 0 ? { kind: FAULT_DROP } : null);
+    faults.onCommand = (sqid, _cid, opcode) =>
+      sqid > 0 && opcode === WRITE && dropped++ === 0 ? { kind: FAULT_DROP } : null;
     const startNs = machine.nowNs;
     const data = pattern(4 * KIB);
     await machine.disk('nvme0n1').write(0, data);
     const tookNs = machine.nowNs - startNs;
     const lines = log(machine);
     const timeout = lines.findIndex((line) =>
-      /^nvme nvme0: I\/O tag \d+ \([0-9a-f]{4}\) opcode 0x1 \(I\/O Cmd\) QID 1 timeout, aborting req_op:WRITE\(1\) size:4096$/.test(line),
+      /^nvme nvme0: I\/O tag \d+ \([0-9a-f]{4}\) opcode 0x1 \(I\/O Cmd\) QID 1 timeout, aborting req_op:WRITE\(1\) size:4096$/.test(
+        line,
+      ),
     );
     expect(timeout, lines.join('\n')).toBeGreaterThan(0);
     expect(lines[timeout + 1]).toMatch(/^nvme nvme0: Abort status: 0x[01]$/);
@@ -93,7 +96,10 @@ describe('a command that takes too long', () => {
     const data = pattern(4 * KIB, 3);
     await machine.disk('nvme0n1').write(0, data);
     const lines = log(machine);
-    expect(lines.some((line) => /^nvme nvme0: controller is down; will reset: CSTS=0x3, PCI_STATUS=0x[0-9a-f]+$/.test(line)), lines.join('\n')).toBe(true);
+    expect(
+      lines.some((line) => /^nvme nvme0: controller is down; will reset: CSTS=0x3, PCI_STATUS=0x[0-9a-f]+$/.test(line)),
+      lines.join('\n'),
+    ).toBe(true);
     expect(lines.join('\n')).not.toContain('aborting');
     expect(firstDifference(await machine.disk('nvme0n1').read(0, data.length), data)).toBe(-1);
     expect(await leftBehind(machine)).toEqual([]);
@@ -154,7 +160,9 @@ describe('a command that fails', () => {
     const lines = log(machine).slice(-2);
     const sct = (status >> 8) & 7;
     expect(lines[0]).toMatch(
-      new RegExp(`^nvme0n1: I/O Cmd\\(0x2\\) @ LBA 128, 8 blocks, I/O Error \\(sct 0x${sct.toString(16)} / sc 0x${(status & 0xff).toString(16)}\\)( DNR)? ?$`),
+      new RegExp(
+        `^nvme0n1: I/O Cmd\\(0x2\\) @ LBA 128, 8 blocks, I/O Error \\(sct 0x${sct.toString(16)} / sc 0x${(status & 0xff).toString(16)}\\)( DNR)? ?$`,
+      ),
     );
     expect(lines[1]).toMatch(
       new RegExp(`^${words}, dev nvme0n1, sector 128 op 0x0:\\(READ\\) flags 0x[0-9a-f]+ phys_seg 1 prio class \\d$`),
@@ -176,7 +184,8 @@ describe('a command that fails', () => {
     };
     expect(await codeOf(machine.disk('nvme0n1').write(0, pattern(512)))).toBe('EIO');
     expect(tries).toBe(6);
-    faults.onCommand = (sqid, _cid, opcode) => (sqid > 0 && opcode === WRITE && tries++ < 8 ? { kind: FAULT_STATUS, status: INTERNAL } : null);
+    faults.onCommand = (sqid, _cid, opcode) =>
+      sqid > 0 && opcode === WRITE && tries++ < 8 ? { kind: FAULT_STATUS, status: INTERNAL } : null;
     await machine.disk('nvme0n1').write(0, pattern(512));
     expect(tries).toBe(9);
     expect(await leftBehind(machine)).toEqual([]);

@@ -1,7 +1,8 @@
 /** Whatever happens to a controller under load, in whatever order: every I/O ends once, nothing is left, no BUG. */
-import fc from 'fast-check';
+
 import type { Machine } from '@nvme-stack/machine';
 import { FAULT_DROP } from '@nvme-stack/nvme-controller/ports';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codeOf, Faults, firstDifference, KIB, log, NVME_BDF, pattern, running } from './bench.js';
 
@@ -45,8 +46,12 @@ const scene = fc.record({
   interleave: fc.boolean(),
   depth: fc.constantFrom(3, 1024),
   dbbuf: fc.boolean(),
-  dropped: fc.constantFrom(-1, -1, -1, 0, 7),
-  events: fc.array(event, { minLength: 1, maxLength: 4 }),
+  dropped: fc.constantFrom(-1, -1, -1, -1, 0, 7),
+  // A function reset between error_detected and slot_reset holds the device's lock while it waits for the recovery, which
+  // needs that lock: Linux hangs there too.
+  events: fc
+    .array(event, { minLength: 1, maxLength: 4 })
+    .filter((events) => !['bus error', 'flr'].every((what) => events.some((one) => one.what === what))),
 });
 
 describe('turmoil', () => {
@@ -83,7 +88,8 @@ describe('turmoil', () => {
         await machine.settle();
         expect(log(machine).join('\n')).not.toMatch(/BUG|ended twice|DMAR/);
         expect(machine.subsystems.platform.dmaFaultCount).toBe(0);
-        if (events.every(({ what }) => HARMLESS.includes(what))) {
+        // A time-out while a reset waits for I/O disables the controller, in Linux as well.
+        if (dropped < 0 && events.every(({ what }) => HARMLESS.includes(what))) {
           expect(outcomes).toEqual(outcomes.map(() => 'ok'));
           for (let i = 0; i < CHUNKS; i++) {
             expect(firstDifference(await machine.disk('nvme0n1').read(i * CHUNK, CHUNK), pattern(CHUNK, i))).toBe(-1);
