@@ -43,6 +43,8 @@ export class ControllerState {
   firstDirty: CompletionQueue | null;
   lastDirty: CompletionQueue | null;
   freeSlots: CommandSlot | null;
+  /** The slot of commands that end within their store's call; null until one is needed. */
+  inlineSlot: CommandSlot | null;
   activeSlots: number;
   /** Entries that were given a slot of their own. */
   fetchCount: number;
@@ -89,6 +91,7 @@ export class ControllerState {
     this.firstDirty = null;
     this.lastDirty = null;
     this.freeSlots = null;
+    this.inlineSlot = null;
     this.activeSlots = 0;
     this.fetchCount = 0;
     this.host = null;
@@ -108,7 +111,7 @@ export class ControllerState {
     this.tracing = this.host?.tracing === true;
   }
 
-  /** Takes a free slot, or makes one; slots never exceed the entries of all submission queues. */
+  /** Takes a free slot, or makes one; slots never exceed the entries of all submission queues by more than the inline one. */
   takeSlot(): CommandSlot {
     let slot = this.freeSlots;
     if (slot === null) {

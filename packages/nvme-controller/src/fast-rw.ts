@@ -39,6 +39,7 @@ export function serveFast(controller: ControllerState, sq: SubmissionQueue, from
   const { sqes } = controller.stage;
   const { cq } = sq;
   const pageMask = pageBytes - 1;
+  let slot: CommandSlot | null = null;
   let i = from;
   for (; i < count; i++) {
     const at = i * 16;
@@ -65,16 +66,10 @@ export function serveFast(controller: ControllerState, sq: SubmissionQueue, from
     const second = length - first;
     if (second > pageBytes || (second > 0 && ((sqes[at + 8] as number) & pageMask) !== 0)) break;
 
-    // The slot leaves the free list as in takeSlot; an inline command uses no more of it than this.
-    const slot = controller.freeSlots;
-    if (slot === null) break;
-    controller.freeSlots = slot.next;
-    controller.activeSlots++;
+    if (slot === null) slot = takeInlineSlot(controller, sq);
     sq.outstanding++;
     sq.head = sq.head + 1 === sq.size ? 0 : sq.head + 1;
-    slot.next = null;
     slot.state = SLOT_IN_STORE;
-    slot.sq = sq;
     slot.opcode = opcode;
     slot.entry = at;
     slot.status = SC_SUCCESS;
@@ -110,14 +105,30 @@ export function serveFast(controller: ControllerState, sq: SubmissionQueue, from
     }
     if (slot.isInline) becomeGeneral(controller, slot);
     if (controller.generation !== generation) return i + 1;
+    slot = controller.inlineSlot;
   }
   return i;
+}
+
+/** The slot that inline commands use one after the other; it is out of the free list, and counts while isInline. */
+function takeInlineSlot(controller: ControllerState, sq: SubmissionQueue): CommandSlot {
+  let slot = controller.inlineSlot;
+  if (slot === null) {
+    slot = controller.takeSlot();
+    slot.state = SLOT_FREE;
+    controller.activeSlots--;
+    controller.inlineSlot = slot;
+  }
+  slot.sq = sq;
+  return slot;
 }
 
 /** The store takes its time, or something is wrong: the slot is what the general path would have made of it. */
 function becomeGeneral(controller: ControllerState, slot: CommandSlot): void {
   const { status } = slot;
   slot.isInline = false;
+  controller.inlineSlot = null;
+  controller.activeSlots++;
   if (slot.state === SLOT_ORPHAN) return;
   slot.load(controller.stage.sqes, slot.entry);
   slot.status = status;
@@ -146,15 +157,11 @@ export function finishInline(controller: ControllerState, slot: CommandSlot, sto
     health.hostWriteCommands++;
     health.bytesWritten += slot.lengthBytes;
   }
-  cq.fastSq = sq;
+  if (cq.fastSq !== sq) cq.fastSq = sq;
   cq.fastCids[cq.fastCount++] = (controller.stage.sqes[slot.entry] as number) >>> 16;
   if (!cq.isDirty) markDirty(controller, cq);
   slot.isInline = false;
   slot.state = SLOT_FREE;
-  slot.sq = null;
-  slot.next = controller.freeSlots;
-  controller.freeSlots = slot;
-  controller.activeSlots--;
 }
 
 /** Builds the entries of at most `limit` such commands, the oldest first, in the staging; returns how many. */
@@ -182,7 +189,7 @@ export function fillFast(controller: ControllerState, cq: CompletionQueue, limit
 
 /** Commands fetched and not posted: those in slots and those that wait as identifiers. */
 export function countOutstanding(controller: ControllerState): number {
-  let count = controller.activeSlots;
+  let count = controller.activeSlots + (controller.inlineSlot?.isInline ? 1 : 0);
   for (const cq of controller.completionQueues) count += cq === null ? 0 : cq.fastCount;
   return count;
 }
