@@ -148,7 +148,7 @@ class NvmeDevice implements NvmeController {
     state.lookAtTracing();
     if (state.tracing) state.host?.trace(trace.TRACE_MMIO_WRITE, offset, value >>> 0, size, 0);
     if (offset < NVME_REG_DBS) writeRegister(state, offset, value, size);
-    else if (size === 4 && offset % 4 === 0) writeDoorbell(state, offset, value >>> 0);
+    else if (size === 4 && (offset & 3) === 0) writeDoorbell(state, offset, value >>> 0);
   }
 
   deferred(): void {

@@ -66,5 +66,7 @@ export function readShadowHead(controller: ControllerState, cq: CompletionQueue)
 
 /** True if a new head lies between the old one and the tail. */
 export function isConsumable(cq: CompletionQueue, head: number): boolean {
-  return (head + cq.size - cq.head) % cq.size <= (cq.tail + cq.size - cq.head) % cq.size;
+  const consumed = head - cq.head;
+  const posted = cq.tail - cq.head;
+  return (consumed < 0 ? consumed + cq.size : consumed) <= (posted < 0 ? posted + cq.size : posted);
 }

@@ -1,12 +1,12 @@
-/** The page's side: runs a session in the browser and hands back what must be the same. */
+/** The page's side: runs a scenario in the browser and hands back what must be the same. */
 import { createMachine, type MachineDescription } from '@nvme-stack/machine';
-import { runSession, type SessionResult } from '../determinism/session.js';
+import { runScenario, type ScenarioResult } from '../determinism/scenario.js';
 
 /** What the test calls in the page. */
-export interface SessionPage {
-  runSession(description: MachineDescription): Promise<SessionResult>;
+export interface ScenarioPage {
+  runScenario(description: MachineDescription): Promise<ScenarioResult>;
 }
 
-(globalThis as unknown as { sessionPage: SessionPage }).sessionPage = {
-  runSession: async (description) => runSession(await createMachine(description)),
+(globalThis as unknown as { scenarioPage: ScenarioPage }).scenarioPage = {
+  runScenario: async (description) => runScenario(await createMachine(description)),
 };

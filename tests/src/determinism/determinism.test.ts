@@ -2,13 +2,13 @@
 import type { TraceEntry } from '@nvme-stack/kernel';
 import { createMachine, type MachineDescription, type MachineOptions, replay } from '@nvme-stack/machine';
 import { describe, expect, it } from 'vitest';
-import { runSession, SESSION_MACHINE, type SessionResult } from './session.js';
+import { runScenario, SCENARIO_MACHINE, type ScenarioResult } from './scenario.js';
 
 type Pause = () => Promise<void>;
 
 async function run(change: MachineDescription = {}, pause?: Pause, options: MachineOptions = {}) {
-  const machine = await createMachine({ ...SESSION_MACHINE, ...change }, options);
-  const result = await runSession(machine, pause);
+  const machine = await createMachine({ ...SCENARIO_MACHINE, ...change }, options);
+  const result = await runScenario(machine, pause);
   return { result, machine };
 }
 
@@ -21,7 +21,7 @@ const whole = ({ entries }: { readonly entries: readonly TraceEntry[] }): string
   entries.map((entry) => `${line(entry)} ${entry.durationNs}`);
 
 describe('a machine’s run', () => {
-  let first: { result: SessionResult; entries: string[] };
+  let first: { result: ScenarioResult; entries: string[] };
 
   it('verifies its data, leaves nothing behind and comes out the same twice, entry for entry', async () => {
     const one = await run();
@@ -98,7 +98,7 @@ describe('replay', () => {
   });
 
   it('repeats a call that failed because its disk was gone', async () => {
-    const machine = await createMachine(SESSION_MACHINE);
+    const machine = await createMachine(SCENARIO_MACHINE);
     await machine.modprobe('nvme');
     const disk = machine.disk('nvme0n1');
     await machine.rmmod('nvme');

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { readCapture } from '../golden/capture-file.js';
 import { compareCapture, report } from '../golden/compare.js';
 import { capturedMachine, goldenRun } from '../golden/machine-run.js';
-import { runSession, SESSION_MACHINE } from './session.js';
+import { runScenario, SCENARIO_MACHINE } from './scenario.js';
 
 const SEEDS = 200;
 /** Seeds of one test, so that a failure and the time-out name few. */
@@ -26,8 +26,8 @@ describe('with the seed choosing', () => {
     '25 seeds from %i read what was written and leave nothing',
     async (first) => {
       for (const seed of seedsFrom(first)) {
-        const machine = await createMachine({ ...SESSION_MACHINE, seed, interleave: true, trace: 'hash' });
-        const result = await runSession(machine);
+        const machine = await createMachine({ ...SCENARIO_MACHINE, seed, interleave: true, trace: 'hash' });
+        const result = await runScenario(machine);
         expect({ seed, ...result }).toMatchObject({ seed, wrongBytes: 0, leaks: [] });
         hashes.add(result.hash);
       }

@@ -1,7 +1,7 @@
 /** Our driver, QEMU's controller: the machine with its platform replaced by a running QEMU. */
 import { createMachine, type Machine } from '@nvme-stack/machine';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pattern } from '../determinism/session.js';
+import { pattern } from '../determinism/scenario.js';
 import { createQemuPlatform } from './qemu-platform.js';
 import { type QemuProcess, qemuMissing, startQemu } from './qemu-process.js';
 

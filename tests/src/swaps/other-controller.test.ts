@@ -3,22 +3,22 @@ import { createMachine } from '@nvme-stack/machine';
 import { createNvmeController } from '@nvme-stack/nvme-controller';
 import { tracedPciFunction } from '@nvme-stack/pci-function/testing';
 import { describe, expect, it } from 'vitest';
-import { runSession, SESSION_MACHINE } from '../determinism/session.js';
+import { runScenario, SCENARIO_MACHINE } from '../determinism/scenario.js';
 import { Adder } from './adder.js';
 import { adderModule } from './adder-driver.js';
 
 const SLOT = '0000:00:03.0';
 
 describe('the controller behind a logging middleware', () => {
-  it('runs the session, and the log tells what was done to it', async () => {
+  it('runs the scenario, and the log tells what was done to it', async () => {
     const log: string[] = [];
-    const machine = await createMachine(SESSION_MACHINE, {
+    const machine = await createMachine(SCENARIO_MACHINE, {
       parts: {
         controller: (description, deps) =>
           tracedPciFunction(createNvmeController(description, deps), (line) => log.push(line)),
       },
     });
-    const result = await runSession(machine);
+    const result = await runScenario(machine);
     expect(result).toMatchObject({ wrongBytes: 0, leaks: [] });
     expect(log[0]).toBe('attach');
     // CC with EN = 1, at insmod and after the reset; AQA is written before it.
@@ -33,7 +33,7 @@ describe('the controller behind a logging middleware', () => {
 describe('a slot with an adder', () => {
   it('is left alone by nvme and driven by a module of one’s own', async () => {
     const adders: Adder[] = [];
-    const machine = await createMachine(SESSION_MACHINE, {
+    const machine = await createMachine(SCENARIO_MACHINE, {
       parts: {
         controller: () => {
           const adder = new Adder();

@@ -1,4 +1,4 @@
-/** Parts that are quite different from the machine's own run the same session. */
+/** Parts that are quite different from the machine's own run the same scenario. */
 import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
 import { ioSchedulerContract } from '@nvme-stack/blk-mq/testing';
 import { createTestKernel } from '@nvme-stack/kernel/testing';
@@ -6,12 +6,12 @@ import { createMachine, type Machine, type MachineParts } from '@nvme-stack/mach
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { workqueuesContract } from '@nvme-stack/workqueue/testing';
 import { describe, expect, it } from 'vitest';
-import { pattern, runSession, SESSION_MACHINE } from '../determinism/session.js';
+import { pattern, runScenario, SCENARIO_MACHINE } from '../determinism/scenario.js';
 import { reverseSchedulerType } from './reverse-scheduler.js';
 import { ScrambledStore } from './scrambled-store.js';
 import { createTaskWorkqueues } from './task-workqueues.js';
 
-const withParts = (parts: MachineParts): Promise<Machine> => createMachine(SESSION_MACHINE, { parts });
+const withParts = (parts: MachineParts): Promise<Machine> => createMachine(SCENARIO_MACHINE, { parts });
 const CLEAN = { wrongBytes: 0, leaks: [] };
 
 describe('another medium', () => {
@@ -24,7 +24,7 @@ describe('another medium', () => {
         return store;
       },
     });
-    expect(await runSession(machine)).toMatchObject(CLEAN);
+    expect(await runScenario(machine)).toMatchObject(CLEAN);
     const [store] = stores as [ScrambledStore];
     expect([store.writes, store.reads > 0]).toEqual([7, true]);
     expect(store.blockCount).toBe((20 + 6 * 6) * 2);
@@ -43,16 +43,16 @@ describe('workqueues with a task for every work', () => {
     const machine = await withParts({ workqueue: createTaskWorkqueues });
     const tasks = new Set<string>();
     machine.trace.subscribe(({ task }) => tasks.add(task));
-    expect(await runSession(machine)).toMatchObject(CLEAN);
+    expect(await runScenario(machine)).toMatchObject(CLEAN);
     expect(tasks).toContain('work nvme_reset_work');
     expect([...tasks].filter((name) => name.startsWith('kworker'))).toEqual([]);
   });
 });
 
 describe('a platform whose devices see a copy of memory', () => {
-  it('runs the session: every barrier is in its place', async () => {
+  it('runs the scenario: every barrier is in its place', async () => {
     const machine = await withParts({ platform: (deps) => createPlatformSim({ ...deps, weakMemory: true }) });
-    expect(await runSession(machine)).toMatchObject(CLEAN);
+    expect(await runScenario(machine)).toMatchObject(CLEAN);
     expect(machine.subsystems.platform.dmaFaultCount).toBe(0);
   });
 });
@@ -73,7 +73,7 @@ describe('another I/O scheduler', () => {
   });
 
   it('decides the order of what is queued', async () => {
-    const machine = await createMachine(SESSION_MACHINE);
+    const machine = await createMachine(SCENARIO_MACHINE);
     const sectors: number[] = [];
     await machine.modprobe('nvme');
     machine.subsystems.blkMq.registerScheduler(reverseSchedulerType(sectors));

@@ -13,10 +13,10 @@ import { createPciBus } from '@nvme-stack/pci-bus';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { createWorkqueues } from '@nvme-stack/workqueue';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { runSession, SESSION_MACHINE, type SessionResult } from '../determinism/session.js';
+import { runScenario, SCENARIO_MACHINE, type ScenarioResult } from '../determinism/scenario.js';
 import { CallCounts, counting } from './counting.js';
 
-/** Each part of a machine, decorated, and a method that a session cannot do without. */
+/** Each part of a machine, decorated, and a method that a scenario cannot do without. */
 const DECORATED: Record<keyof MachineParts, readonly [part: (counts: CallCounts) => MachineParts, needed: string]> = {
   kernel: [
     (counts) => ({
@@ -59,9 +59,9 @@ const DECORATED: Record<keyof MachineParts, readonly [part: (counts: CallCounts)
 };
 
 describe('a decorated part', () => {
-  let plain: SessionResult;
+  let plain: ScenarioResult;
   beforeAll(async () => {
-    plain = await runSession(await createMachine(SESSION_MACHINE));
+    plain = await runScenario(await createMachine(SCENARIO_MACHINE));
   });
 
   it.each(Object.keys(DECORATED) as (keyof MachineParts)[])(
@@ -69,7 +69,7 @@ describe('a decorated part', () => {
     async (part) => {
       const [decorate, needed] = DECORATED[part];
       const counts = new CallCounts();
-      const result = await runSession(await createMachine(SESSION_MACHINE, { parts: decorate(counts) }));
+      const result = await runScenario(await createMachine(SCENARIO_MACHINE, { parts: decorate(counts) }));
       expect(counts.calls.get(needed), `${part}.${needed} of ${[...counts.calls.keys()].join(' ')}`).toBeGreaterThan(0);
       expect(result).toEqual(plain);
       expect(result).toMatchObject({ wrongBytes: 0, leaks: [] });
@@ -79,7 +79,7 @@ describe('a decorated part', () => {
   it('works when all are decorated at once', async () => {
     const counts = new CallCounts();
     const parts = Object.assign({}, ...Object.values(DECORATED).map(([decorate]) => decorate(counts))) as MachineParts;
-    const result = await runSession(await createMachine(SESSION_MACHINE, { parts }));
+    const result = await runScenario(await createMachine(SCENARIO_MACHINE, { parts }));
     expect(result).toEqual(plain);
     for (const [, needed] of Object.values(DECORATED)) expect(counts.calls.has(needed), needed).toBe(true);
   });

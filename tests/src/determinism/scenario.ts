@@ -1,13 +1,13 @@
 /**
- * One session at a machine, from insmod to rmmod, that checks every byte it reads. It uses the front door alone and
+ * One scenario at a machine, from insmod to rmmod, that checks every byte it reads. It uses the front door alone and
  * nothing of its host, so that the same source runs in Node and in a browser.
  */
 import type { Machine, MachineDescription } from '@nvme-stack/machine';
 
 const KIB = 1024;
 
-/** What must be the same wherever and however often a session runs. */
-export interface SessionResult {
+/** What must be the same wherever and however often a scenario runs. */
+export interface ScenarioResult {
   readonly hash: string;
   readonly items: number;
   readonly nowNs: number;
@@ -16,8 +16,8 @@ export interface SessionResult {
   readonly leaks: readonly string[];
 }
 
-/** A machine small enough to run hundreds of sessions. */
-export const SESSION_MACHINE: MachineDescription = {
+/** A machine small enough to run hundreds of scenarios. */
+export const SCENARIO_MACHINE: MachineDescription = {
   cpus: 4,
   memoryMiB: 16,
   seed: 7,
@@ -30,10 +30,10 @@ export function pattern(offset: number, length: number, round: number): Uint8Arr
 }
 
 /** Runs insmod, I/O alone and at the same time, a reset, I/O, rmmod. `pause` is awaited between calls. */
-export async function runSession(
+export async function runScenario(
   machine: Machine,
   pause: () => Promise<void> = async () => {},
-): Promise<SessionResult> {
+): Promise<ScenarioResult> {
   let wrongBytes = 0;
   const verify = (bytes: Uint8Array, offset: number, round: number): void => {
     const wanted = pattern(offset, bytes.length, round);
