@@ -91,6 +91,8 @@ type Step =
   | { readonly kind: 'finish' | 'take' | 'delete' | 'reset' | 'cache' | 'shadow' | 'smart' };
 
 interface Setup {
+  /** Entries of the first queue pair. */
+  readonly depth: number;
   readonly msix: boolean;
   readonly blockSize: 512 | 4096;
   readonly script: readonly Behaviour[];
@@ -98,7 +100,7 @@ interface Setup {
 }
 
 /** Runs a scenario and returns everything that could be seen. */
-function run({ msix, blockSize, script, steps }: Setup, faults: FaultPlan | undefined): string[] {
+function run({ depth, msix, blockSize, script, steps }: Setup, faults: FaultPlan | undefined): string[] {
   const seen: string[] = [];
   const store = new ScriptedStore(script, (line) => seen.push(`${line}; ${fn.outstandingCommands} outstanding`));
   const fn = createNvmeController(
@@ -128,10 +130,11 @@ function run({ msix, blockSize, script, steps }: Setup, faults: FaultPlan | unde
     fn.configWrite(4, 6, 2);
     driver.enable();
     if (msix) driver.enableMsix();
-    driver.createQueuePair(1, 8);
+    driver.createQueuePair(1, depth);
     driver.createQueuePair(2, 5);
     // A third submission queue that completes where the first does.
-    driver.admin({ opcode: 1, prp1: 0x30000, cdw10: (4 << 16) | 3, cdw11: (1 << 16) | 1 });
+    const { status } = driver.admin({ opcode: 1, prp1: 0x30000, cdw10: (4 << 16) | 3, cdw11: (1 << 16) | 1 });
+    expect(status).toBe(0);
     driver.queues.set(3, { qid: 3, size: 5, sq: 0x30000, cq: 0, tail: 0, head: 0, phase: 1 });
   };
   const isReady = (): boolean => (driver.read32(0x1c) & 3) === 1;
@@ -193,8 +196,8 @@ const command: fc.Arbitrary<IoCommand> = fc.record({
   flags: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0x40, 0xc0),
   nsid: fc.constantFrom(1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 0, 300, 0xffffffff),
   slba: fc.oneof(
-    { weight: 9, arbitrary: fc.nat(110) },
-    { weight: 1, arbitrary: fc.constantFrom(127, 2 ** 32, 2 ** 60) },
+    { weight: 9, arbitrary: fc.nat(127) },
+    { weight: 1, arbitrary: fc.constantFrom(121, 127, 2 ** 32, 2 ** 60) },
   ),
   blocks: fc.constantFrom(1, 1, 2, 3, 8, 8, 8, 15, 16, 17, 33),
   fua: fc.constantFrom(false, false, false, false, true),
@@ -209,7 +212,12 @@ const command: fc.Arbitrary<IoCommand> = fc.record({
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 10,
-    arbitrary: fc.array(command, { minLength: 1, maxLength: 7 }).map((commands) => ({ kind: 'commands', commands })),
+    arbitrary: fc
+      .tuple(fc.array(command, { minLength: 1, maxLength: 7 }), fc.constantFrom(0, 0, 2))
+      .map(([list, only]) => {
+        const commands = only === 0 ? list : list.slice(0, 4).map((one) => ({ ...one, qid: only }));
+        return { kind: 'commands', commands };
+      }),
   },
   { weight: 8, arbitrary: fc.constantFrom({ kind: 'finish' }, { kind: 'take' }, { kind: 'take' }) },
   {
@@ -231,6 +239,7 @@ const behaviour = fc.oneof(
   },
 );
 const setup: fc.Arbitrary<Setup> = fc.record({
+  depth: fc.constantFrom(3, 8),
   msix: fc.boolean(),
   blockSize: fc.constantFrom(512, 512, 512, 4096) as fc.Arbitrary<512 | 4096>,
   script: fc.array(behaviour, { minLength: 1, maxLength: 24 }),
@@ -246,19 +255,36 @@ describe('plain reads and writes', () => {
       { numRuns: 150 },
     );
   });
+  const plainRead = (slba: number): IoCommand => {
+    const prp1 = DATA + (slba & 31) * 4096;
+    return { qid: 1, opcode: READ, flags: 0, nsid: 1, slba, blocks: 8, fua: false, prp1, prp2: 0 };
+  };
+  for (const depth of [40, 100]) {
+    it(`are all completed, in order, by a full completion queue of ${depth} entries`, () => {
+      const commands = Array.from({ length: depth - 1 }, (_, i) => plainRead(i));
+      const take: Step = { kind: 'take' };
+      const submit: Step = { kind: 'commands', commands };
+      const steps = [submit, submit, submit, take, take, take, take];
+      const scenario: Setup = { depth, msix: true, blockSize: 512, script: ['now'], steps };
+      const seen = run(scenario, undefined);
+      expect(seen).toEqual(run(scenario, NO_FAULTS));
+      const taken = seen.flatMap((line, i) =>
+        seen[i - 1] === '-- take' ? (JSON.parse(line) as { cid: number }[]) : [],
+      );
+      expect(taken).toHaveLength(3 * (depth - 1));
+      expect(taken.every(({ cid }, i) => cid === (taken[0] as { cid: number }).cid + i)).toBe(true);
+    });
+  }
   it('are aborted in the order in which they were fetched when their queue goes', () => {
-    const of = (slba: number): IoCommand => {
-      const prp1 = DATA + slba * 4096;
-      return { qid: 1, opcode: READ, flags: 0, nsid: 1, slba, blocks: 8, fua: false, prp1, prp2: 0 };
-    };
     const scenario: Setup = {
+      depth: 8,
       msix: true,
       blockSize: 512,
       script: ['now', 'now', 'now', 'later', 'later', 'later'],
       steps: [
-        { kind: 'commands', commands: [of(1), of(2), of(3)] },
+        { kind: 'commands', commands: [plainRead(1), plainRead(2), plainRead(3)] },
         { kind: 'take' },
-        { kind: 'commands', commands: [of(4), of(5), of(6)] },
+        { kind: 'commands', commands: [plainRead(4), plainRead(5), plainRead(6)] },
         { kind: 'delete' },
         { kind: 'take' },
       ],

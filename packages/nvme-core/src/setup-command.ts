@@ -2,7 +2,8 @@
  * Builds the command of a request. Hot path: any context, no sleeping, no allocation but the page of a discard.
  * Kernel counterpart: drivers/nvme/host/core.c nvme_setup_cmd, nvme_setup_rw, nvme_setup_discard. [NVM] 3.3.
  *
- * A command is 16 little-endian words. Words 6 to 9, the data pointer, belong to the transport.
+ * A command is 16 little-endian words. Words 6 to 9, the data pointer, belong to the transport. setup-batch.ts does the
+ * same for lists of reads and writes.
  */
 import {
   BLK_STS_IOERR,

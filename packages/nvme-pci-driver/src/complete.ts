@@ -4,6 +4,7 @@
  *
  * An entry is new when its phase bit equals the queue's; the bit flips once per pass over the queue. The rest of the
  * entry is read only after the phase bit (Linux: dma_rmb), and the head doorbell is rung once per batch.
+ * complete-fast.ts does the same in one piece.
  */
 import type { BlkMq, BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme-stack/blk-mq/ports';
 import { IRQ_HANDLED, IRQ_NONE, type IrqReturn } from '@nvme-stack/irq/ports';

@@ -4,7 +4,7 @@
  *
  * The command is in the queue before the doorbell says so. `sq_lock` covers both, so commands are seen in order.
  * Interrupts are off under it, because a bio that waited for a tag goes on in the interrupt that frees one (Linux wakes a
- * task for it).
+ * task for it). submit-fast.ts does the same in one piece.
  */
 import {
   BLK_STS_IOERR,
