@@ -85,37 +85,39 @@ class Reader {
     complete(this.done);
   }
 
-  private submit(bio: Bio): void {
+  /** Submits up to `most` of the free bios, each for a random page, under one plug; returns how many. */
+  private submitFree(most: number): number {
+    const { blkMq, free, page: pages } = this;
+    const count = Math.min(most, this.freeCount);
     let { random } = this;
-    random ^= random << 13;
-    random ^= random >>> 17;
-    random ^= random << 5;
+    const plug = blkMq.blkStartPlug();
+    for (let i = 0; i < count; i++) {
+      const bio = free[--this.freeCount] as Bio;
+      random ^= random << 13;
+      random ^= random >>> 17;
+      random ^= random << 5;
+      const page = random & (READS_IN_NAMESPACE - 1);
+      pages[bio.private as number] = page;
+      bio.opf = REQ_OP_READ;
+      bio.sector = page * SECTORS;
+      bio.vcnt = 1;
+      bio.sizeBytes = READ_BYTES;
+      blkMq.submitBio(bio);
+    }
     this.random = random;
-    const page = random & (READS_IN_NAMESPACE - 1);
-    this.page[bio.private as number] = page;
-    bio.opf = REQ_OP_READ;
-    bio.sector = page * SECTORS;
-    bio.vcnt = 1;
-    bio.sizeBytes = READ_BYTES;
-    this.blkMq.submitBio(bio);
+    blkMq.blkFinishPlug(plug);
+    return count;
   }
 
   /** Runs `reads` reads as one kernel task. */
   async run(reads: number): Promise<void> {
-    const { blkMq } = this.machine.subsystems;
     await this.machine.task('reader', async () => {
       let left = reads;
       while (left > 0 || this.freeCount < QUEUE_DEPTH) {
-        if (this.freeCount > 0 && left > 0) {
-          const plug = blkMq.blkStartPlug();
-          while (this.freeCount > 0 && left > 0) {
-            left--;
-            this.submit(this.free[--this.freeCount] as Bio);
-          }
-          blkMq.blkFinishPlug(plug);
+        if (left > 0 && this.freeCount > 0) {
+          left -= this.submitFree(left);
+          continue;
         }
-        if (this.freeCount > 0 && left > 0) continue;
-        if (left === 0 && this.freeCount === QUEUE_DEPTH) break;
         this.waiting = true;
         await waitForCompletion(this.done);
       }
