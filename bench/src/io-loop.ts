@@ -51,7 +51,7 @@ class Reader {
   private readonly bios: Bio[];
   private readonly free: Bio[];
   private freeCount = QUEUE_DEPTH;
-  private waiting = false;
+  private left = 0;
   private failed = 0;
   private random = 0x2545f491;
   private readonly done: Completion;
@@ -77,18 +77,20 @@ class Reader {
     this.free = this.bios.slice();
   }
 
+  /** In the interrupt: when a batch is over, the next one goes out at once. */
   private ended(bio: Bio): void {
     if (bio.status !== BLK_STS_OK) this.failed++;
     this.free[this.freeCount++] = bio;
-    if (!this.waiting) return;
-    this.waiting = false;
-    complete(this.done);
+    if (this.freeCount < QUEUE_DEPTH) return;
+    if (this.left === 0) complete(this.done);
+    else this.submitFree();
   }
 
-  /** Submits up to `most` of the free bios, each for a random page, under one plug; returns how many. */
-  private submitFree(most: number): number {
+  /** Submits the free bios, as far as reads are left, each for a random page, under one plug. Any context. */
+  private submitFree(): void {
     const { blkMq, free, page: pages } = this;
-    const count = Math.min(most, this.freeCount);
+    const count = Math.min(this.left, this.freeCount);
+    this.left -= count;
     let { random } = this;
     const plug = blkMq.blkStartPlug();
     for (let i = 0; i < count; i++) {
@@ -106,21 +108,14 @@ class Reader {
     }
     this.random = random;
     blkMq.blkFinishPlug(plug);
-    return count;
   }
 
   /** Runs `reads` reads as one kernel task. */
   async run(reads: number): Promise<void> {
     await this.machine.task('reader', async () => {
-      let left = reads;
-      while (left > 0 || this.freeCount < QUEUE_DEPTH) {
-        if (left > 0 && this.freeCount > 0) {
-          left -= this.submitFree(left);
-          continue;
-        }
-        this.waiting = true;
-        await waitForCompletion(this.done);
-      }
+      this.left = reads - (reads % QUEUE_DEPTH);
+      this.submitFree();
+      await waitForCompletion(this.done);
     });
     if (this.failed > 0) throw new Error(`${this.failed} reads failed`);
   }
@@ -164,7 +159,7 @@ export async function measureReads(data: boolean, reads: number): Promise<number
     },
     { parts },
   );
-  await machine.modprobe('nvme', { io_queue_depth: 64 });
+  await machine.modprobe('nvme');
   // With one hardware queue the default is mq-deadline; what is measured is the way of a queue without a scheduler.
   await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
   await machine.sysfs.write('/sys/block/nvme0n1/queue/iostats', '0');
