@@ -34,6 +34,7 @@ export class NvmeFastCompletion {
     const { core } = this;
     const { ctrl } = this.dev;
     const { cqWords, cqMemory, qDepth } = nvmeq;
+    const { isShared } = cqMemory;
     const tags = ctrl.tagset as BlkMqTagSet;
     const hwQueue = nvmeq.qid - 1;
     let head = nvmeq.cqHead;
@@ -43,9 +44,9 @@ export class NvmeFastCompletion {
     let found = 0;
     for (;;) {
       const at = head * CQE_WORDS;
-      cqMemory.acquire(at * 4 + STATUS_BYTES, 4);
+      if (!isShared) cqMemory.acquire(at * 4 + STATUS_BYTES, 4);
       if ((((cqWords[at + 3] as number) >>> 16) & 1) !== phase) break;
-      cqMemory.acquire(at * 4, CQE_BYTES);
+      if (!isShared) cqMemory.acquire(at * 4, CQE_BYTES);
       const end = cqWords[at + 3] as number;
       if (end >>> 17 !== 0) break;
       const rq = core.nvmeTakeSuccess(

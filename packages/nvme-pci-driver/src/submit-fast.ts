@@ -124,13 +124,14 @@ function writePage(iod: NvmeIod, busAddr: number, length: number): void {
 /** Copies the commands of a list into the next slots and takes the list apart. Under sq_lock. */
 function copyAll(nvmeq: NvmeQueue, list: Request): void {
   const { sqWords, sqMemory, qDepth } = nvmeq;
+  const { isShared } = sqMemory;
   let tail = nvmeq.sqTail;
   for (let rq: Request | null = list; rq !== null; ) {
     const next: Request | null = rq.next;
     rq.next = null;
     const at = tail * SQE_WORDS;
     copySqe(sqWords, at, (rq.pdu as NvmeIod).nvme.cmd);
-    sqMemory.publish(at * 4, SQE_BYTES);
+    if (!isShared) sqMemory.publish(at * 4, SQE_BYTES);
     tail = tail + 1 === qDepth ? 0 : tail + 1;
     rq = next;
   }

@@ -28,6 +28,7 @@ class DirectCoherentMemory implements CoherentMemory {
   readonly bytes: Uint8Array;
   readonly u32: Uint32Array;
   readonly view: DataView;
+  readonly isShared = true;
   readonly pages: number;
   freed = false;
 

@@ -42,6 +42,7 @@ class MirroredCoherentMemory implements CoherentMemory {
   readonly bytes: Uint8Array;
   readonly u32: Uint32Array;
   readonly view: DataView;
+  readonly isShared = false;
   readonly pages: number;
   freed = false;
   private readonly transport: DmaMirrorTransport;

@@ -34,6 +34,8 @@ export interface CoherentMemory {
   readonly bytes: Uint8Array;
   readonly u32: Uint32Array;
   readonly view: DataView;
+  /** CPU and device see the same bytes: publish and acquire do nothing, and hot paths leave them out. */
+  readonly isShared: boolean;
   publish(offset: number, lengthBytes: number): void;
   acquire(offset: number, lengthBytes: number): void;
 }
