@@ -1,3 +1,5 @@
+import { BLK_STS_OK, REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
+import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
 import { describe, expect, it } from 'vitest';
 import { createMachine } from './index.js';
 
@@ -71,5 +73,45 @@ describe('a machine', () => {
     [{ nvme: [{ namespaces: [{ file: 'disk.img' }] }] }, 'needs the entry point @nvme-stack/machine/node'],
   ])('refuses %j with one sentence', async (description, sentence) => {
     await expect(createMachine(description as never)).rejects.toThrow(sentence);
+  });
+});
+
+describe('the front door', () => {
+  it('lets time pass, steps item by item, and refuses calls once it is closed', async () => {
+    const machine = await createMachine();
+    const startNs = machine.nowNs;
+    await machine.run(5_000_000);
+    expect(machine.nowNs - startNs).toBeGreaterThanOrEqual(5_000_000);
+    const load = machine.modprobe('nvme');
+    const { ex } = machine.subsystems.kernel;
+    const { items } = ex;
+    expect(await machine.step()).toBe(true);
+    expect(ex.items).toBe(items + 1);
+    await machine.run(0);
+    await load;
+    machine.close();
+    await expect(machine.modprobe('nvme')).rejects.toThrow('the machine is closed');
+  });
+
+  it('reaches the admin queue by ioctl, and moves a buffer of its user’s by submitBio', async () => {
+    const machine = await createMachine();
+    await machine.modprobe('nvme');
+    const identify = { opcode: 0x06, nsid: 0, cdw10: 1, data: new Uint8Array(4096), timeoutMs: 0, result: 0 };
+    expect(await machine.ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, identify)).toBe(0);
+    expect(String.fromCharCode(...identify.data.subarray(24, 38))).toBe('QEMU NVMe Ctrl');
+    const disk = machine.disk('nvme0n1');
+    await disk.write(0, pattern(4 * KIB));
+    const buffer = machine.allocBuffer(4 * KIB);
+    const bio = machine.allocBio(1);
+    const found = machine.subsystems.blkMq.lookup('nvme0n1');
+    bio.disk = found?.disk ?? null;
+    bio.opf = REQ_OP_READ;
+    bio.vcnt = 1;
+    bio.vecAddr[0] = buffer.pages[0] as number;
+    bio.vecLengthBytes[0] = 4 * KIB;
+    bio.sizeBytes = 4 * KIB;
+    expect(await machine.submitBio(bio)).toBe(BLK_STS_OK);
+    expect(firstDifference(buffer.read(0, 4 * KIB), pattern(4 * KIB))).toBe(-1);
+    buffer.free();
   });
 });
