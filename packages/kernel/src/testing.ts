@@ -13,6 +13,7 @@ export {
   type PhysicalMemoryFixture,
   physicalMemoryContract,
 } from './testing/memory-contracts.js';
+export { createPlainMemory } from './testing/plain-memory.js';
 export { createManualHost, JumpingClock, ManualClock } from './testing/test-clocks.js';
 export { createDirectFixture, createMirroredFixture, createTestTransport, TestDmaDevice } from './testing/test-dma.js';
 export { createTestKernel, testHostLoop } from './testing/test-kernel.js';

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createLiveObjects } from '../live-objects.js';
 import { NO_PAGE, PAGE_SIZE } from '../ports.js';
 import { type PhysicalMemoryFixture, physicalMemoryContract } from '../testing/memory-contracts.js';
+import { createPlainMemory } from '../testing/plain-memory.js';
 import { createPhysicalMemory } from './physical-memory.js';
 
 const onBug = (message: string): never => {
@@ -18,6 +19,11 @@ physicalMemoryContract({ describe, it, beforeEach, expect }, 'own array', make);
 physicalMemoryContract({ describe, it, beforeEach, expect }, 'an arena', (pages, nrNodes) =>
   make(pages, nrNodes, new Uint8Array((pages + 10) * PAGE_SIZE)),
 );
+
+physicalMemoryContract({ describe, it, beforeEach, expect }, 'plain memory', (pages, nrNodes) => {
+  const live = createLiveObjects();
+  return { live, memory: createPlainMemory({ sizeBytes: pages * PAGE_SIZE, nrNodes, live, onBug }) };
+});
 
 describe('physical memory', () => {
   it('never hands out a page twice, counts what is out, and gets all back', () => {
