@@ -1,7 +1,8 @@
 /** Parts that are quite different from the machine's own run the same scenario. */
 import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
 import { ioSchedulerContract } from '@nvme-stack/blk-mq/testing';
-import { createTestKernel } from '@nvme-stack/kernel/testing';
+import { createKernel } from '@nvme-stack/kernel';
+import { createPlainMemory, createTestKernel } from '@nvme-stack/kernel/testing';
 import { createMachine, type Machine, type MachineParts } from '@nvme-stack/machine';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { workqueuesContract } from '@nvme-stack/workqueue/testing';
@@ -30,6 +31,32 @@ describe('another medium', () => {
     expect(store.blockCount).toBe((20 + 6 * 6) * 2);
     const written = pattern(8192, 1, 1)[0] as number;
     expect(store.rawByte(8192)).toBe(written ^ 0xa5);
+  });
+});
+
+describe('memory that places its pages otherwise', () => {
+  it('serves the scenario and gets every page back', async () => {
+    let pagesFree = 0;
+    const machine = await withParts({
+      kernel: (options) =>
+        createKernel({
+          ...options,
+          memory: (live, onBug) => {
+            const { nrNodes = 1 } = options;
+            const memory = createPlainMemory({ sizeBytes: 16 << 20, nrNodes, live, onBug });
+            pagesFree = memory.freePageCount;
+            return memory;
+          },
+        }),
+    });
+    const { memory } = machine.subsystems.kernel;
+    expect(pagesFree).toBe(4095);
+    const buffer = machine.allocBuffer(3 * 4096);
+    const [first, second, third] = buffer.pages as [number, number, number];
+    expect([second - first, third - second].every((step) => step > 4096)).toBe(true);
+    buffer.free();
+    expect(await runScenario(machine)).toMatchObject(CLEAN);
+    expect(memory.freePageCount).toBe(pagesFree);
   });
 });
 
