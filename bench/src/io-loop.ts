@@ -1,6 +1,6 @@
 /** Random 4 KiB reads at a fixed queue depth through the whole stack: bios made once, a plug per batch. */
 import { type Bio, BLK_STS_OK, type BlkMq, REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
-import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
+import { Completion, complete, type Item, type Kernel, waitForCompletion } from '@nvme-stack/kernel';
 import { createMachine, type Machine, type MachineParts } from '@nvme-stack/machine';
 import type { BlockStore, BlockStoreClient } from '@nvme-stack/nvme-controller/ports';
 import { median } from './bounds.js';
@@ -44,9 +44,10 @@ class NullStore implements BlockStore {
 
 /** Keeps `QUEUE_DEPTH` reads in flight; each completion makes its bio free for the next batch. */
 class Reader {
-  readonly page: Int32Array = new Int32Array(QUEUE_DEPTH);
   private readonly machine: Machine;
   private readonly blkMq: BlkMq;
+  private readonly kernel: Kernel;
+  private readonly next: Item;
   private readonly addresses: readonly number[];
   private readonly bios: Bio[];
   private readonly free: Bio[];
@@ -60,18 +61,19 @@ class Reader {
     const { blkMq, kernel } = machine.subsystems;
     this.machine = machine;
     this.blkMq = blkMq;
+    this.kernel = kernel;
+    this.next = kernel.ex.item('softirq', 0, (self: Reader) => self.submitFree(), this);
     this.addresses = addresses;
     this.done = new Completion(kernel, 'a read');
     const endIo = (bio: Bio): void => this.ended(bio);
     const found = blkMq.lookup('nvme0n1');
     if (found === null) throw new Error('there is no nvme0n1');
-    this.bios = addresses.map((address, index) => {
+    this.bios = addresses.map((address) => {
       const bio = blkMq.allocBio(1);
       bio.disk = found.disk;
       bio.vecAddr[0] = address;
       bio.vecLengthBytes[0] = READ_BYTES;
       bio.endIo = endIo;
-      bio.private = index;
       return bio;
     });
     this.free = this.bios.slice();
@@ -83,12 +85,12 @@ class Reader {
     this.free[this.freeCount++] = bio;
     if (this.freeCount < QUEUE_DEPTH) return;
     if (this.left === 0) complete(this.done);
-    else this.submitFree();
+    else this.kernel.ex.post(this.next);
   }
 
   /** Submits the free bios, as far as reads are left, each for a random page, under one plug. Any context. */
   private submitFree(): void {
-    const { blkMq, free, page: pages } = this;
+    const { blkMq, free } = this;
     const count = Math.min(this.left, this.freeCount);
     this.left -= count;
     let { random } = this;
@@ -98,10 +100,8 @@ class Reader {
       random ^= random << 13;
       random ^= random >>> 17;
       random ^= random << 5;
-      const page = random & (READS_IN_NAMESPACE - 1);
-      pages[bio.private as number] = page;
       bio.opf = REQ_OP_READ;
-      bio.sector = page * SECTORS;
+      bio.sector = (random & (READS_IN_NAMESPACE - 1)) * SECTORS;
       bio.vcnt = 1;
       bio.sizeBytes = READ_BYTES;
       blkMq.submitBio(bio);
@@ -124,7 +124,7 @@ class Reader {
   verify(): void {
     const { memory } = this.machine.subsystems.kernel;
     this.addresses.forEach((address, index) => {
-      const page = this.page[index] as number;
+      const page = (this.bios[index] as Bio).sector / SECTORS;
       for (let at = 0; at < READ_BYTES; at++) {
         if (memory.bytes[address + at] === patternByte(page, at)) continue;
         throw new Error(`buffer ${index} does not hold page ${page} at byte ${at}`);
@@ -164,6 +164,7 @@ export async function measureReads(data: boolean, reads: number): Promise<number
   await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
   await machine.sysfs.write('/sys/block/nvme0n1/queue/iostats', '0');
   await machine.sysfs.write('/sys/block/nvme0n1/queue/nomerges', '2');
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/wbt_lat_usec', '0');
   if (data) await fill(machine);
   const reader = new Reader(machine, machine.allocBuffer(QUEUE_DEPTH * READ_BYTES).pages);
   await reader.run(WARM_UP_READS);

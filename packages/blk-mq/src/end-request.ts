@@ -101,11 +101,14 @@ function checkInUse(blk: Blk, rq: RequestImpl, what: string): void {
 /** @kernel block/blk-mq.c __blk_mq_end_request_acct */
 function endAccounting(blk: Blk, rq: RequestImpl, nowNs: number): void {
   const { trace } = blk;
-  if (blk.functions) {
-    trace.enter('blk_stat_add');
-    trace.exit();
+  const { q } = rq;
+  if (q.wbtLatUsec !== 0) {
+    if (blk.functions) {
+      trace.enter('blk_stat_add');
+      trace.exit();
+    }
+    q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
   }
-  rq.q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
   accountIoDone(rq, nowNs);
 }
 
@@ -191,7 +194,8 @@ function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
     } while (bio !== null);
     rq.bio = rq.biotail = null;
   }
-  rq.q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
+  const { q } = rq;
+  if (q.wbtLatUsec !== 0) q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
   if (stated) accountIoDone(rq, nowNs);
   if ((rq.rqFlags & RQF_USE_SCHED) !== 0) finishRequest(blk, rq);
   rq.state = MQ_RQ_IDLE;

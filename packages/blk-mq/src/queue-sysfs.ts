@@ -9,6 +9,7 @@ import { elevatorList, elevatorSwitch } from './elevator.js';
 import type { Disk } from './gendisk.js';
 import { BLK_MQ_F_NO_SCHED, SECTOR_SIZE } from './ports.js';
 import { applyMaxSectors } from './queue.js';
+import { WBT_LAT_DEFAULT_USEC } from './stat.js';
 import { setQueueTimeout } from './timeout.js';
 
 const NS_PER_MS = 1e6;
@@ -146,6 +147,14 @@ function tunables(disk: Disk): Attribute[] {
       [0, 2],
       (value) => {
         q.rqAffinity = value;
+      },
+    ),
+    numberFile(
+      'wbt_lat_usec',
+      () => q.wbtLatUsec,
+      [-1, UINT32_MAX],
+      (usec) => {
+        q.wbtLatUsec = usec === -1 ? WBT_LAT_DEFAULT_USEC : usec;
       },
     ),
     schedulerFile(disk),

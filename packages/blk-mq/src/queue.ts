@@ -18,7 +18,7 @@ import { mapSwqueue } from './queue-map.js';
 import { RequestList } from './request.js';
 import { requeueWork } from './requeue.js';
 import { NoneScheduler } from './schedulers/none.js';
-import { LatencyStat } from './stat.js';
+import { LatencyStat, WBT_LAT_DEFAULT_USEC } from './stat.js';
 import type { TagSet } from './tag-set.js';
 import { newTimeoutTimer, TIMER_IDLE, timeoutWork } from './timeout.js';
 
@@ -63,6 +63,8 @@ export class Queue implements RequestQueue, HasKernel {
   rqAffinity = 1;
   nrRequests: number;
   readonly latency = new LatencyStat();
+  /** Target of write-back throttling, whose windows are what latency statistics are for: at 0 none are gathered. */
+  wbtLatUsec = WBT_LAT_DEFAULT_USEC;
   /** Write cache as the user sees it: `write through` sends no flushes. */
   writeThrough = false;
   exited = false;
@@ -118,6 +120,12 @@ export const allocQueue = traced(
     initAllocatedQueue(q);
     return q;
   },
+);
+
+/** A queue without a disk, until 6.8. @kernel block/blk-mq.c blk_mq_init_queue */
+export const initQueue = traced(
+  'blk_mq_init_queue',
+  (set: TagSet, limits: Partial<QueueLimits> | null, queuedata: unknown): Queue => allocQueue(set, limits, queuedata),
 );
 
 /** @kernel block/blk-mq.c blk_mq_init_allocated_queue */

@@ -3,6 +3,9 @@
  * Kernel counterpart: block/blk-stat.c.
  */
 
+/** Target of write-back throttling for a medium that does not rotate. @kernel block/blk-wbt.c wbt_default_latency_nsec */
+export const WBT_LAT_DEFAULT_USEC = 2000;
+
 /** Number and nanoseconds of reads (0), writes (1) and others (2). @kernel block/blk-stat.h blk_rq_stat */
 export class LatencyStat {
   readonly count = new Float64Array(3);

@@ -90,6 +90,7 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     slots,
     chipset: description.pci === 'q35' ? 'q35' : 'none',
     rootPorts: [],
+    moveInRam: arena.move,
   });
   provideNvmeModules(modules, nvmeCore, nvmePciDriver);
   const subsystems: Subsystems = {

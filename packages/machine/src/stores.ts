@@ -1,10 +1,11 @@
 /**
  * RAM, the controllers' staging memory and the media of small namespaces in one ArrayBuffer: a copy between them is
- * then one `copyWithin`.
+ * then one move within it.
  */
 import type { NamespaceDescription } from '@nvme-stack/nvme-controller';
 import { MemoryBlockStore, SparseBlockStore } from '@nvme-stack/nvme-controller';
 import { type BlockStore, NVME_CONTROLLER_SCRATCH_BYTES, type ScratchMemory } from '@nvme-stack/nvme-controller/ports';
+import { type ArenaMove, allocateArena } from './arena-memory.js';
 import type { MachineParts } from './ports.js';
 
 /** Media above this, taken together, are sparse and stand apart. */
@@ -14,6 +15,8 @@ const ARENA_MEDIA_BYTES = 1 << 28;
 export interface Arena {
   readonly bytes: Uint8Array;
   readonly ramBytes: number;
+  /** Moves bytes within the arena; null: `bytes.copyWithin` does. */
+  readonly move: ArenaMove | null;
   /** The medium of a namespace of a controller. */
   store(controller: number, nsid: number): BlockStore | undefined;
   /** Staging memory of a controller. */
@@ -51,7 +54,7 @@ export function createArena(ramBytes: number, plans: readonly NamespacePlan[], p
     });
   });
   const scratchBytes = plans.length * NVME_CONTROLLER_SCRATCH_BYTES;
-  const bytes = new Uint8Array(ramBytes + scratchBytes + mediaBytes);
+  const { bytes, move } = allocateArena(ramBytes + scratchBytes + mediaBytes);
   let offset = ramBytes + scratchBytes;
   for (const { key, sizeBytes, readOnly } of inArena) {
     stores.set(key, new MemoryBlockStore(bytes, offset, sizeBytes, readOnly));
@@ -60,6 +63,7 @@ export function createArena(ramBytes: number, plans: readonly NamespacePlan[], p
   return {
     bytes,
     ramBytes,
+    move,
     store: (controller, nsid) => stores.get(`${controller}/${nsid}`),
     scratch: (controller) => ({
       bytes,

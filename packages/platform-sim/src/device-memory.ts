@@ -3,6 +3,7 @@
  * Kernel counterpart: none; the memory controller behind the root complex.
  */
 import { type DmaMirrorTransport, type Kernel, PAGE_SIZE } from '@nvme-stack/kernel';
+import type { PlatformSimDeps } from './ports.js';
 
 /** At most as many bytes are copied by loops; beyond, a bulk copy is faster. */
 const LOOP_BYTES = 256;
@@ -14,12 +15,15 @@ export class DeviceMemory {
   readonly words: Uint32Array;
   readonly baseAddr: number;
   readonly sizeBytes: number;
+  /** Moves within `bytes`; null: `copyWithin` does. */
+  readonly move: PlatformSimDeps['moveInRam'] | null;
 
-  constructor(bytes: Uint8Array, baseAddr: number, sizeBytes: number) {
+  constructor(bytes: Uint8Array, baseAddr: number, sizeBytes: number, move: PlatformSimDeps['moveInRam'] = null) {
     this.bytes = bytes;
     this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.byteLength / 4));
     this.baseAddr = baseAddr;
     this.sizeBytes = sizeBytes;
+    this.move = move;
   }
 
   contains(busAddr: number, lengthBytes: number): boolean {
@@ -51,7 +55,7 @@ export class MemoryPort {
   read(busAddr: number, bytes: Uint8Array, offset: number, length: number): void {
     const { memory } = this;
     const at = busAddr - memory.baseAddr;
-    if (length > LOOP_BYTES) copyBulk(memory.bytes, at, bytes, offset, length);
+    if (length > LOOP_BYTES) copyBulk(memory, memory.bytes, at, bytes, offset, length);
     else if (((at | offset | length) & 3) !== 0) copyBytes(memory.bytes, at, bytes, offset, length);
     else copyWords(memory.words, at >>> 2, this.wordsOf(bytes), offset >>> 2, length >>> 2, memory.bytes, bytes);
   }
@@ -60,7 +64,7 @@ export class MemoryPort {
   write(busAddr: number, bytes: Uint8Array, offset: number, length: number): void {
     const { memory } = this;
     const at = busAddr - memory.baseAddr;
-    if (length > LOOP_BYTES) copyBulk(bytes, offset, memory.bytes, at, length);
+    if (length > LOOP_BYTES) copyBulk(memory, bytes, offset, memory.bytes, at, length);
     else if (((at | offset | length) & 3) !== 0) copyBytes(bytes, offset, memory.bytes, at, length);
     else copyWords(this.wordsOf(bytes), offset >>> 2, memory.words, at >>> 2, length >>> 2, bytes, memory.bytes);
   }
@@ -100,9 +104,18 @@ function copyWords(
 }
 
 /** Pieces of one buffer in place, which needs no view; the rest through a view. */
-function copyBulk(from: Uint8Array, fromOffset: number, to: Uint8Array, toOffset: number, length: number): void {
-  if (from === to) to.copyWithin(toOffset, fromOffset, fromOffset + length);
-  else if (from.buffer === to.buffer) copyInBuffer(from, fromOffset, to, toOffset, length);
+function copyBulk(
+  memory: DeviceMemory,
+  from: Uint8Array,
+  fromOffset: number,
+  to: Uint8Array,
+  toOffset: number,
+  length: number,
+): void {
+  if (from === to) {
+    if (memory.move) memory.move(toOffset, fromOffset, length);
+    else to.copyWithin(toOffset, fromOffset, fromOffset + length);
+  } else if (from.buffer === to.buffer) copyInBuffer(from, fromOffset, to, toOffset, length);
   else to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
 }
 
@@ -119,8 +132,8 @@ function copyInBuffer(from: Uint8Array, fromOffset: number, to: Uint8Array, toOf
 }
 
 /** RAM itself. */
-export function ramMemory(kernel: Kernel): DeviceMemory {
-  return new DeviceMemory(kernel.memory.bytes, 0, kernel.memory.sizeBytes);
+export function ramMemory(kernel: Kernel, move: PlatformSimDeps['moveInRam'] = null): DeviceMemory {
+  return new DeviceMemory(kernel.memory.bytes, 0, kernel.memory.sizeBytes, move);
 }
 
 /** A copy as large as RAM, above it, and the way to move bytes there and back. */

@@ -39,7 +39,7 @@ class PlatformSimImpl implements PlatformSim {
     const { kernel } = deps;
     this.kernel = kernel;
     const mirror = deps.weakMemory === true ? mirroredMemory(kernel) : null;
-    const memory = mirror === null ? ramMemory(kernel) : mirror.memory;
+    const memory = mirror === null ? ramMemory(kernel, deps.moveInRam ?? null) : mirror.memory;
     const iommu = kernel.checks === 'off' ? null : new Iommu(kernel, memory.baseAddr, memory.sizeBytes);
     this.board = new Board(kernel, deps.irqs, memory, iommu);
     for (const { devfn, function: fn } of deps.chipset === 'none' ? [] : q35Functions())

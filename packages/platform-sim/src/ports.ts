@@ -44,6 +44,8 @@ export interface PlatformSimDeps {
   readonly msi?: boolean;
   /** Devices see a copy of memory that only `publish`, `acquire` and mapping move. Default false. */
   readonly weakMemory?: boolean;
+  /** Moves bytes within `kernel.memory.bytes`, offsets as there; null (default): its `copyWithin` does. */
+  readonly moveInRam?: ((toOffset: number, fromOffset: number, lengthBytes: number) => void) | null;
 }
 
 /** A device access that no live mapping allowed. */
