@@ -18,6 +18,7 @@ const PACKAGES = [
   'nvme-core',
   'nvme-pci-driver',
   'platform-sim',
+  'v86-nvme',
   'machine',
 ];
 const KINDS = ['simplified', 'ours'];

@@ -20,6 +20,8 @@ const ALLOWED: Record<string, string> = {
   'nvme-core': 'blk-mq device-core workqueue kernel nvme-protocol wire',
   'nvme-pci-driver': 'nvme-core pci-bus irq blk-mq device-core workqueue kernel nvme-protocol wire',
   'platform-sim': 'kernel irq pci-bus pci-function',
+  'platform-qemu': 'kernel irq pci-bus pci-function',
+  'v86-nvme': 'nvme-controller pci-function nvme-protocol wire',
 };
 
 interface Manifest {

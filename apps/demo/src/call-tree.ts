@@ -1,4 +1,4 @@
-/** The calls of a trace as trees, cut to a size that can be read. */
+/** The calls of a trace as trees, and trees cut to the calls that tell the story. */
 import { type CallNode, callForest, type TraceEntry } from '@nvme-stack/machine';
 
 /** A function entry and what it called. */
@@ -18,57 +18,83 @@ export function findCall(calls: readonly Call[], symbol: string): Call | undefin
   return undefined;
 }
 
+/** Every call of a symbol in or below a call, in their order. */
+export function allCalls(call: Call, symbol: string): Call[] {
+  const below = call.children.flatMap((child) => allCalls(child, symbol));
+  return call.entry.symbol === symbol ? [call, ...below] : below;
+}
+
 /** The root whose tree has a symbol. */
 export function rootOf(calls: readonly Call[], symbol: string): Call | undefined {
   return calls.find((root) => findCall([root], symbol) !== undefined);
 }
 
-/** How many calls a tree has below its root. */
-function countBelow({ children }: Call): number {
-  return children.reduce((sum, child) => sum + 1 + countBelow(child), 0);
+/** The calls from a root down to the first call of a symbol, both included; empty when there is none. */
+export function pathTo(root: Call, symbol: string): Call[] {
+  if (root.entry.symbol === symbol) return [root];
+  for (const child of root.children) {
+    const path = pathTo(child, symbol);
+    if (path.length > 0) return [root, ...path];
+  }
+  return [];
 }
-
-/** Equal for trees of the same calls. */
-function shape({ entry, children }: Call): string {
-  return `${entry.symbol}(${children.map(shape).join()})`;
-}
-
-/** Lines below one call before the rest of them is only counted. */
-const MOST_CHILDREN = 20;
 
 /** One line of a cut tree. */
 export interface CallLine {
-  /** Null: a line that stands for the calls left out here. */
-  readonly entry: TraceEntry | null;
+  readonly entry: TraceEntry;
+  /** Levels below the root, counted in lines that are shown. */
   readonly depth: number;
-  /** How many calls in a row are this line: the same function calling the same functions. */
+  /** Calls in a row of the same function, with nothing shown below them. */
   readonly times: number;
-  /** Calls below it that are not shown. */
-  readonly hidden: number;
+  /** The branches beside it: whether each level above goes on below, and whether it is its level's last. */
+  readonly rails: readonly boolean[];
+  readonly isLast: boolean;
 }
 
-/** Lines of a tree; `open` decides how far below each call to go: false closes it. */
-export function callLines(root: Call, open: (symbol: string, depth: number) => boolean): CallLine[] {
+interface Shown {
+  readonly entry: TraceEntry;
+  readonly children: Shown[];
+  times: number;
+}
+
+/** The tree's calls that `isShown` picks, asked in their order; what lies between two of them is left out. The root is always shown. */
+export function cutTree(root: Call, isShown: (call: Call) => boolean): CallLine[] {
   const lines: CallLine[] = [];
-  const visit = (calls: readonly Call[], depth: number): void => {
-    let shown = 0;
-    for (let i = 0; i < calls.length; i++) {
-      const call = calls[i] as Call;
-      if (++shown > MOST_CHILDREN) {
-        const hidden = calls.slice(i).reduce((sum, left) => sum + 1 + countBelow(left), 0);
-        lines.push({ entry: null, depth, times: 1, hidden });
-        return;
-      }
-      let times = 1;
-      while (i + 1 < calls.length && shape(calls[i + 1] as Call) === shape(call)) {
-        times++;
-        i++;
-      }
-      const isOpen = open(call.entry.symbol, depth);
-      lines.push({ entry: call.entry, depth, times, hidden: isOpen ? 0 : countBelow(call) });
-      if (isOpen) visit(call.children, depth + 1);
-    }
+  const write = ({ entry, times, children }: Shown, rails: readonly boolean[], isLast: boolean): void => {
+    lines.push({ entry, depth: rails.length, times, rails, isLast });
+    children.forEach((child, i) => {
+      write(child, lines.length === 0 ? [] : [...rails, !isLast], i === children.length - 1);
+    });
   };
-  visit([root], 0);
+  write({ entry: root.entry, times: 1, children: shownBelow(root, isShown) }, [], true);
   return lines;
+}
+
+function shownBelow(call: Call, isShown: (call: Call) => boolean): Shown[] {
+  const shown: Shown[] = [];
+  for (const child of call.children) {
+    const picks = isShown(child);
+    const below = shownBelow(child, isShown);
+    for (const one of picks ? [{ entry: child.entry, times: 1, children: below }] : below) append(shown, one);
+  }
+  return shown;
+}
+
+/** Adds a call, to the one before it where both are the same and nothing is shown below them. */
+function append(shown: Shown[], next: Shown): void {
+  const last = shown.at(-1);
+  const repeats = last?.entry.symbol === next.entry.symbol && last.children.length === 0 && next.children.length === 0;
+  if (repeats) last.times += next.times;
+  else shown.push(next);
+}
+
+/** A picker that takes each of `symbols` only where it comes first. */
+export function firstOnly(symbols: ReadonlySet<string>, isShown: (call: Call) => boolean): (call: Call) => boolean {
+  const seen = new Set<string>();
+  return (call) => {
+    const { symbol } = call.entry;
+    if (!isShown(call) || seen.has(symbol)) return false;
+    if (symbols.has(symbol)) seen.add(symbol);
+    return true;
+  };
 }

@@ -1,12 +1,23 @@
 #!/usr/bin/env node
-/** The demo's process: standard streams, colour and the exit code. */
+/** The demo's process: standard streams, terminal, clock and the exit code. */
+import { fileURLToPath } from 'node:url';
+import { callerDirectory } from './caller.js';
+import { Keys } from './keys.js';
 import { main } from './main.js';
 import { endOnBrokenPipe, wantsColour } from './terminal.js';
 
-for (const stream of [process.stdout, process.stderr]) endOnBrokenPipe(stream, () => process.exit());
+const { stdin, stdout, stderr, env } = process;
+for (const stream of [stdout, stderr]) endOnBrokenPipe(stream, () => process.exit());
 
-process.exitCode = await main(process.argv.slice(2), {
-  out: (text) => void process.stdout.write(text),
-  error: (text) => void process.stderr.write(text),
-  colour: wantsColour(process.stdout.isTTY === true, process.env),
+const keys = new Keys(stdin);
+const code = await main(process.argv.slice(2), {
+  out: (text) => void stdout.write(text),
+  error: (text) => void stderr.write(text),
+  colour: wantsColour(stdout.isTTY === true, env),
+  columns: stdout.isTTY === true ? stdout.columns : null,
+  terminal: stderr.isTTY === true ? (text) => void stderr.write(text) : null,
+  cwd: callerDirectory(process.cwd(), fileURLToPath(new URL('../../..', import.meta.url)), env),
+  nowMs: () => performance.now(),
+  nextKey: () => keys.next(),
 });
+process.exitCode = code;

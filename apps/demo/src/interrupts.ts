@@ -6,6 +6,7 @@ export interface Interrupt {
   /** How often each CPU took it. */
   readonly counts: readonly number[];
   readonly chip: string;
+  /** Its handlers, as the file names them. */
   readonly name: string;
 }
 
@@ -16,11 +17,13 @@ export function parseInterrupts(text: string): Interrupt[] {
   return lines.slice(1).flatMap((line) => {
     const [irq, ...columns] = line.trim().split(/\s+/);
     if (irq === undefined || !/^\d+:$/.test(irq)) return [];
+    const rest = columns.slice(cpus);
+    const flow = rest.findIndex((word) => /-(edge|level|fasteoi)$/.test(word));
     return {
       irq: Number.parseInt(irq, 10),
       counts: columns.slice(0, cpus).map(Number),
-      chip: columns.slice(cpus, -1).join(' '),
-      name: columns.at(-1) ?? '',
+      chip: rest.slice(0, flow + 1).join(' '),
+      name: rest.slice(flow + 1).join(' '),
     };
   });
 }

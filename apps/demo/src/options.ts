@@ -1,58 +1,125 @@
 /** The demo's command line. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { PROFILES } from '@nvme-stack/machine';
+import { Command, CommanderError, Option } from 'commander';
+import { BadInput, refusal } from './input.js';
 
 const MAX_CPUS = 64;
 const MAX_SEED = 0xffffffff;
-const DEFAULT_CPUS = 4;
-const NAMES = '--json, --seed, --cpus, --help and --version';
+const MAX_OPERATIONS = 10_000_000;
+const DEFAULT_OPERATIONS = 10_000;
+const TRACES = ['graph', 'events', 'chrome'] as const;
+
+/** How a trace is written. */
+export type TraceFormat = (typeof TRACES)[number];
+/** A kernel profile by its name. */
+export type Profile = (typeof PROFILES)[number];
 
 /** What a run is made of. */
 export interface DemoOptions {
-  readonly json: boolean;
-  readonly cpus: number;
-  /** Null: what is ready runs first in, first out. */
+  /** Null: the described machine's, or the default. */
+  readonly profile: Profile | null;
+  readonly compare: readonly [Profile, Profile] | null;
+  readonly cpus: number | null;
+  /** Null: what is ready runs first in, first out, unless the described machine says otherwise. */
   readonly seed: number | null;
+  /** Path of a machine's description. */
+  readonly machine: string | null;
+  /** Path of a raw disk image. */
+  readonly disk: string | null;
+  readonly writable: boolean;
+  /** Operations of the load phase. */
+  readonly operations: number;
+  readonly trace: TraceFormat | null;
+  /** Path the trace is written to; null: standard output. */
+  readonly out: string | null;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly step: boolean;
 }
 
-/** Input that cannot be used; its message is the sentence for the user. */
-export class BadInput extends Error {}
+/** Pairs of options that do not go together, and why. */
+const CONFLICTS: readonly (readonly [one: keyof DemoOptions, other: keyof DemoOptions, why: string])[] = [
+  ['compare', 'profile', '--compare names both profiles'],
+  ['compare', 'disk', '--compare shows two kernels loading the driver'],
+  ['compare', 'trace', '--compare has two traces'],
+  ['compare', 'step', '--compare is one screen'],
+  ['json', 'trace', '--json has the trace in its document'],
+  ['json', 'step', '--json has no screens'],
+  ['quiet', 'step', '--quiet has no screens'],
+];
 
 /** The options, or the text that `--help` or `--version` asks for. Throws BadInput. */
 export function parseOptions(argv: readonly string[]): DemoOptions | string {
   let text = '';
-  const command = new Command('demo')
-    .description(
-      "Linux's NVMe storage path from insmod to I/O: the log, how nvme_probe is reached, " +
-        'one verified write and read, rmmod, and what was left behind.',
-    )
-    .option('--json', 'print one JSON document and nothing else', false)
-    .option(
-      '--seed <n>',
-      `let seed n, 0 to ${MAX_SEED}, choose among what is ready at the same moment (default: first in, first out)`,
-      wholeNumber('--seed', 0, MAX_SEED),
-    )
-    .option('--cpus <n>', `CPUs of the machine, 1 to ${MAX_CPUS}`, wholeNumber('--cpus', 1, MAX_CPUS), DEFAULT_CPUS)
-    .version(version(), '--version', 'print the version')
-    .helpOption('--help', 'print this')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (part) => {
-        text += part;
-      },
-      writeErr: () => {},
-      outputError: () => {},
-    });
+  const command = createCommand((part) => {
+    text += part;
+  });
   try {
     command.parse(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new BadInput(sentence(error, command.args));
+    if (error.exitCode !== 0) throw new BadInput(sentence(error, command));
     return text;
   }
-  const { json, seed, cpus } = command.opts<{ json: boolean; seed?: number; cpus: number }>();
-  return { json, cpus, seed: seed ?? null };
+  const given = command.opts<Partial<Omit<DemoOptions, 'compare'>> & { readonly compare?: readonly string[] }>();
+  const options: DemoOptions = {
+    profile: given.profile ?? null,
+    compare: given.compare === undefined ? null : pair(given.compare),
+    cpus: given.cpus ?? null,
+    seed: given.seed ?? null,
+    machine: given.machine ?? null,
+    disk: given.disk ?? null,
+    writable: given.writable ?? false,
+    operations: given.operations ?? DEFAULT_OPERATIONS,
+    trace: given.trace ?? null,
+    out: given.out ?? null,
+    json: given.json ?? false,
+    quiet: given.quiet ?? false,
+    step: given.step ?? false,
+  };
+  refuseConflicts(options);
+  return options;
+}
+
+function createCommand(writeOut: (part: string) => void): Command {
+  const whole = (name: string, minimum: number, maximum: number) => wholeNumber(name, minimum, maximum);
+  return new Command('demo')
+    .description(
+      "Linux's NVMe storage path from insmod to I/O, one screen per step: the log, how nvme_probe is reached, queues " +
+        'and interrupts, a verified write, a load on every queue, rmmod, and what was left behind.',
+    )
+    .optionsGroup('What runs:')
+    .option('--profile <version>', `kernel to follow: ${PROFILES.join(', ')}`, (text) => profile('--profile', text))
+    .option('--compare <versions...>', 'two kernels side by side, what differs marked')
+    .option('--cpus <n>', `CPUs of the machine, 1 to ${MAX_CPUS} (default: 4)`, whole('--cpus', 1, MAX_CPUS))
+    .option('--seed <n>', 'let this seed choose among what is ready at the same moment', whole('--seed', 0, MAX_SEED))
+    .option('--machine <file>', 'a described machine, JSON or YAML; see apps/demo/examples', path('--machine'))
+    .option('--disk <file>', 'a raw disk image as nvme0n1, read whole through the stack', path('--disk'))
+    .option('--writable', 'images may be written to (default: they are read-only)')
+    .option(
+      '--operations <n>',
+      `reads and writes of the load phase (default: ${DEFAULT_OPERATIONS})`,
+      whole('--operations', 0, MAX_OPERATIONS),
+    )
+    .optionsGroup('What is shown:')
+    .option('--step', 'wait for a key between screens')
+    .option('--quiet', 'only the result, one line')
+    .option('--json', 'one JSON document and nothing else')
+    .addOption(
+      new Option(
+        '--trace <format>',
+        "graph: Linux's function graph; events: Linux's trace events; chrome: for ui.perfetto.dev",
+      ).argParser(traceFormat),
+    )
+    .option('--out <file>', 'where the trace goes (default: standard output, and nothing else does)', path('--out'))
+    .optionsGroup('Also:')
+    .version(version(), '--version', 'print the version')
+    .helpOption('--help', 'print this')
+    .addHelpText('after', '\nPaths are relative to where you stand. Exit codes: 0 done, 1 the run failed, 2 bad input.')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeOut, writeErr: () => {}, outputError: () => {}, getOutHelpWidth: () => 100 });
 }
 
 /** A parser of an option's value. */
@@ -60,24 +127,84 @@ function wholeNumber(name: string, minimum: number, maximum: number): (text: str
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (value >= minimum && value <= maximum) return value;
-    throw new BadInput(`${name} is ${JSON.stringify(text)}; allowed: a whole number from ${minimum} to ${maximum}.`);
+    throw refusal(name, text, `a whole number from ${minimum} to ${maximum}`);
   };
 }
 
-/** What commander refuses, in one sentence of ours. */
-function sentence(error: CommanderError, args: readonly string[]): string {
-  const quoted = /'(.+)'/.exec(error.message)?.[1] ?? '';
-  switch (error.code) {
-    case 'commander.unknownOption':
-      return `${quoted} is not an option; allowed: ${NAMES}.`;
-    case 'commander.optionMissingArgument':
-      return `${quoted.split(' ')[0]} has no value; allowed: a whole number after it.`;
-    case 'commander.excessArguments':
-      return `${JSON.stringify(args[0])} is no argument of the demo; allowed: ${NAMES}.`;
-    default:
-      return `${error.message}; allowed: ${NAMES}.`;
+function path(name: string): (text: string) => string {
+  return (text) => {
+    if (text === '') throw refusal(name, text, 'the path of a file');
+    return text;
+  };
+}
+
+function profile(name: string, text: string): Profile {
+  const found = PROFILES.find((one) => one === text);
+  if (found === undefined) throw refusal(name, text, `one of ${PROFILES.join(', ')}`);
+  return found;
+}
+
+function pair(texts: readonly string[]): readonly [Profile, Profile] {
+  const [one, other] = texts;
+  if (texts.length !== 2 || one === undefined || other === undefined) {
+    throw refusal('--compare', texts.join(' '), `two of ${PROFILES.join(', ')}`);
+  }
+  return [profile('--compare', one), profile('--compare', other)];
+}
+
+function traceFormat(text: string): TraceFormat {
+  const found = TRACES.find((one) => one === text);
+  if (found === undefined) throw refusal('--trace', text, `one of ${TRACES.join(', ')}`);
+  return found;
+}
+
+function refuseConflicts(options: DemoOptions): void {
+  for (const [one, other, why] of CONFLICTS) {
+    if (isGiven(options[one]) && isGiven(options[other]))
+      throw new BadInput(`--${one} does not go with --${other}: ${why}.`);
+  }
+  if (options.out !== null && options.trace === null) {
+    throw new BadInput(`--out is ${JSON.stringify(options.out)}; allowed: only with --trace graph, events or chrome.`);
+  }
+  if (options.writable && options.disk === null && options.machine === null) {
+    throw new BadInput('--writable says nothing here; allowed: only with --disk or --machine.');
+  }
+  if (options.step && options.trace !== null && options.out === null) {
+    throw new BadInput('--step does not go with --trace without --out: standard output has the trace.');
   }
 }
+
+function isGiven(value: DemoOptions[keyof DemoOptions]): boolean {
+  return value !== null && value !== false;
+}
+
+/** What commander refuses, in one sentence of ours. */
+function sentence(error: CommanderError, command: Command): string {
+  const quoted = /'(.+)'/.exec(error.message)?.[1] ?? '';
+  const names = command.options.map(({ long }) => long).filter((name) => name !== '--version');
+  const allowed = `${names.join(', ')}, --version and --help`;
+  switch (error.code) {
+    case 'commander.unknownOption':
+      return `${quoted} is not an option; allowed: ${allowed}.`;
+    case 'commander.optionMissingArgument': {
+      const [name, value = ''] = quoted.split(' ');
+      return `${name} has no value; allowed: ${MISSING[value] ?? 'a value'} after it.`;
+    }
+    case 'commander.excessArguments':
+      return `${JSON.stringify(command.args[0])} is no argument of the demo; allowed: ${allowed}.`;
+    default:
+      return `${error.message}; allowed: ${allowed}.`;
+  }
+}
+
+/** What an option without its value wants, by the value's name in the help. */
+const MISSING: Readonly<Record<string, string>> = {
+  '<n>': 'a whole number',
+  '<version>': `one of ${PROFILES.join(', ')}`,
+  '<versions...>': `two of ${PROFILES.join(', ')}`,
+  '<file>': 'the path of a file',
+  '<format>': `one of ${TRACES.join(', ')}`,
+};
 
 function version(): string {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');

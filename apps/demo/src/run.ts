@@ -1,106 +1,179 @@
-/** What the demo does: boots a machine, loads the driver, writes and reads, unloads, and keeps what was seen. */
-import { createMachine, type Machine } from '@nvme-stack/machine';
-import { type Interrupt, parseInterrupts } from './interrupts.js';
+/** A run's steps in their order, each with its screen, and what they have seen so far. */
+import type { Machine, MachineDescription } from '@nvme-stack/machine';
+import { type ImageRead, readImage, type Volume, volumes } from './image.js';
+import type { View } from './layout.js';
+import { type LoadPhase, loadPhase } from './load-phase.js';
 import type { DemoOptions } from './options.js';
+import { type ProgressHost, withProgress } from './progress.js';
+import { dmesgScreen } from './screens/dmesg.js';
+import { imageScreen, volumesScreen } from './screens/image.js';
+import { loadScreen } from './screens/load.js';
+import { loadingScreen } from './screens/loading.js';
+import { queuesScreen } from './screens/queues.js';
+import { transfersScreen } from './screens/transfers.js';
+import { leftScreen, unloadingScreen } from './screens/unloading.js';
+import { type Loaded, load, type Unloaded, unload } from './session.js';
+import { type Transfer, transfers } from './transfers.js';
 
-export type TraceEntry = Machine['trace']['entries'][number];
-
-const DISK = 'nvme0n1';
-const CONTROLLER = 'nvme0';
-const OFFSET_BYTES = 8192;
-const LENGTH_BYTES = 4096;
-
-/** One transfer of the demo. */
-export interface Transfer {
-  readonly operation: 'write' | 'read';
-  readonly disk: string;
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  /** Virtual time. */
-  readonly startNs: number;
-  readonly durationNs: number;
-  /** Every byte is what it should be; of a write, as read from the disk afterwards. */
-  readonly verified: boolean;
-  readonly entries: readonly TraceEntry[];
+/** Everything a run has seen. What a step has not come to yet is null or empty. */
+export interface Run {
+  readonly machine: Machine;
+  readonly options: DemoOptions;
+  /** Path of the image behind nvme0n1 when `--disk` named one. */
+  readonly imagePath: string | null;
+  readonly host: ProgressHost;
+  loaded: Loaded;
+  unloaded: Unloaded;
+  transfers: readonly Transfer[];
+  load: LoadPhase | null;
+  volumes: readonly Volume[];
+  image: ImageRead | null;
+  /** Host time of the load phase or of reading the image. */
+  wallMs: number;
 }
 
-/** A whole run. */
-export interface Demo {
-  readonly description: Machine['description'];
-  readonly seeded: boolean;
-  readonly dmesg: readonly string[];
-  /** State of the controller after insmod, as sysfs shows it. */
-  readonly state: string;
-  readonly queues: ReturnType<Machine['queues']>;
-  readonly interrupts: readonly Interrupt[];
-  readonly insmod: readonly TraceEntry[];
-  readonly io: readonly Transfer[];
-  readonly rmmod: readonly TraceEntry[];
-  readonly trace: readonly TraceEntry[];
-  readonly uevents: Machine['uevents'];
-  readonly leaks: ReturnType<Machine['leaks']>;
-  readonly traceHash: string;
-  readonly endNs: number;
+/** Something that is done and then shown. */
+export interface Step {
+  readonly title: string;
+  act?(run: Run): Promise<void>;
+  lines(run: Run, view: View): string[];
 }
 
-/** Runs it. Rejects with what the machine rejects with. */
-export async function runDemo({ cpus, seed }: DemoOptions): Promise<Demo> {
-  await using machine = await createMachine({
-    cpus,
-    ...(seed === null ? {} : { seed, interleave: true }),
-    nvme: [{ namespaces: [{ sizeMiB: 64 }] }],
-  });
-  const { entries } = machine.trace;
-  const since = (from: number): readonly TraceEntry[] => entries.slice(from);
+const LOG: Step = {
+  title: 'modprobe nvme: the log, as dmesg prints it',
+  act: async (run) => {
+    run.loaded = await load(run.machine);
+  },
+  lines: ({ loaded }, view) => dmesgScreen(loaded.dmesg, view),
+};
 
-  const boot = entries.length;
-  await machine.modprobe('nvme');
-  await machine.settle();
-  const insmod = since(boot);
-  const state = machine.sysfs.read(`/sys/class/nvme/${CONTROLLER}/state`).trim();
+const LOADING: Step = {
+  title: 'From insmod over nvme_probe to a live disk',
+  lines: ({ loaded }, view) => loadingScreen(loaded, view),
+};
 
-  const io = await transfers(machine);
-  const queues = machine.queues(CONTROLLER);
-  const interrupts = parseInterrupts(machine.procfs.read('/proc/interrupts'));
+const QUEUES: Step = { title: 'Queues, vectors and CPUs', lines: ({ loaded }, view) => queuesScreen(loaded, view) };
 
-  const loaded = entries.length;
-  await machine.rmmod('nvme');
-  await machine.rmmod('nvme_core');
-  await machine.settle();
+const TRANSFERS: Step = {
+  title: 'Write, flush, read back',
+  act: async (run) => {
+    const disk = run.loaded.disks[0];
+    if (disk !== undefined && disk.sizeBytes > 0) run.transfers = await transfers(run.machine, disk);
+  },
+  lines: (run, view) => transfersScreen(run.transfers, view),
+};
+
+const LOAD: Step = {
+  title: 'Load on every hardware queue',
+  act: async (run) => {
+    const { machine, options, host, loaded } = run;
+    const [disk, controller] = [loaded.disks[0], loaded.controllers[0]];
+    if (disk === undefined || controller === undefined || options.operations === 0) return;
+    const startMs = host.nowMs();
+    run.load = await withProgress(host, `${options.operations} reads and writes`, (onProgress) =>
+      loadPhase(machine, disk, controller.name, options.operations, onProgress),
+    );
+    run.wallMs = host.nowMs() - startMs;
+  },
+  lines: (run, view) => loadScreen(run.load, run.wallMs, view),
+};
+
+const VOLUMES: Step = {
+  title: 'What is on the image',
+  act: async (run) => {
+    const disk = run.loaded.disks[0];
+    if (disk !== undefined) run.volumes = await volumes(run.machine, disk);
+  },
+  lines: (run, view) => volumesScreen(run.volumes, view),
+};
+
+const IMAGE: Step = {
+  title: 'The whole image, read through the stack',
+  act: async (run) => {
+    const { machine, host, loaded, imagePath } = run;
+    const disk = loaded.disks[0];
+    if (disk === undefined || imagePath === null) return;
+    const startMs = host.nowMs();
+    run.image = await withProgress(host, `Reading ${disk.name}`, (onProgress) =>
+      readImage(machine, disk, imagePath, onProgress),
+    );
+    run.wallMs = host.nowMs() - startMs;
+  },
+  lines: ({ image, wallMs, options }, view) =>
+    image === null ? [view.paint.bad('There is no disk.')] : imageScreen(image, options.disk ?? '', wallMs, view),
+};
+
+const UNLOADING: Step = {
+  title: 'rmmod nvme, rmmod nvme_core',
+  act: async (run) => {
+    run.unloaded = await unload(run.machine);
+  },
+  lines: ({ unloaded }, view) => unloadingScreen(unloaded, view),
+};
+
+const LEFT: Step = {
+  title: 'What was left behind',
+  lines: ({ unloaded, machine }, view) =>
+    leftScreen(
+      unloaded,
+      { entries: machine.trace.entries.length, hash: machine.trace.hash(), nowNs: machine.nowNs },
+      view,
+    ),
+};
+
+/** The steps of a run. */
+export function steps({ disk, writable }: DemoOptions): Step[] {
+  const begin = [LOG, LOADING, QUEUES];
+  const end = [UNLOADING, LEFT];
+  if (disk === null) return [...begin, TRANSFERS, LOAD, ...end];
+  return [...begin, VOLUMES, ...(writable ? [TRANSFERS] : []), IMAGE, ...end];
+}
+
+/** A run that has not begun. */
+export function newRun(machine: Machine, options: DemoOptions, imagePath: string | null, host: ProgressHost): Run {
   return {
-    description: machine.description,
-    seeded: seed !== null,
-    dmesg: machine.dmesg(),
-    state,
-    queues,
-    interrupts,
-    insmod,
-    io,
-    rmmod: since(loaded),
-    trace: since(0),
-    uevents: [...machine.uevents],
-    leaks: machine.leaks(),
-    traceHash: machine.trace.hash(),
-    endNs: machine.nowNs,
+    machine,
+    options,
+    imagePath,
+    host,
+    loaded: NOT_LOADED,
+    unloaded: NOT_UNLOADED,
+    transfers: [],
+    load: null,
+    volumes: [],
+    image: null,
+    wallMs: 0,
   };
 }
 
-/** One write and one read of what was written. */
-async function transfers(machine: Machine): Promise<Transfer[]> {
-  const disk = machine.disk(DISK);
-  const data = Uint8Array.from({ length: LENGTH_BYTES }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
-  const measure = async <T>(main: () => Promise<T>) => {
-    const from = machine.trace.entries.length;
-    const startNs = machine.nowNs;
-    const value = await main();
-    return { value, startNs, durationNs: machine.nowNs - startNs, entries: machine.trace.entries.slice(from) };
-  };
-  const { value: _, ...write } = await measure(() => disk.write(OFFSET_BYTES, data));
-  const { value: bytes, ...read } = await measure(() => disk.read(OFFSET_BYTES, LENGTH_BYTES));
-  const verified = bytes.length === data.length && bytes.every((byte, i) => byte === data[i]);
-  const place = { disk: DISK, offsetBytes: OFFSET_BYTES, lengthBytes: LENGTH_BYTES, verified };
-  return [
-    { operation: 'write', ...place, ...write },
-    { operation: 'read', ...place, ...read },
-  ];
+const NOT_LOADED: Loaded = {
+  dmesg: [],
+  entries: [],
+  controllers: [],
+  disks: [],
+  interruptsText: '',
+  interrupts: [],
+  uevents: [],
+};
+
+const NOT_UNLOADED: Unloaded = {
+  dmesg: [],
+  entries: [],
+  held: [],
+  leaks: [],
+  controllers: [],
+  interrupts: [],
+};
+
+/** Everything went as it should: controllers live, bytes right, nothing left. */
+export function isGood({ machine, loaded, transfers: done, load: phase, image, unloaded }: Run): boolean {
+  const described: MachineDescription['nvme'] = machine.description.nvme;
+  return (
+    loaded.controllers.length === (described?.length ?? 0) &&
+    loaded.controllers.every(({ state }) => state === 'live') &&
+    done.every(({ verified }) => verified !== false) &&
+    (phase === null || phase.wrong === 0) &&
+    (image === null || image.sha256 === image.fileSha256) &&
+    unloaded.leaks.length === 0
+  );
 }

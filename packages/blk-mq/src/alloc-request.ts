@@ -50,7 +50,7 @@ function takeTag(q: Queue, opf: number, hctx: HwCtx, ctx: SwCtx, reserved: boole
 }
 
 function prepare(q: Queue, opf: number, tag: number, hctx: HwCtx, ctx: SwCtx, reserved: boolean): RequestImpl {
-  const rq = rqCtxInit(q.blk, q, opf, tag, hctx, ctx);
+  const rq = rqCtxInit(q.blk, q, opf, hctx.tags.staticRqs[tag], hctx, ctx);
   if (reserved) rq.rqFlags |= RQF_RESERVED;
   rq.sector = 0;
   rq.dataLengthBytes = 0;

@@ -45,6 +45,7 @@ export class Blk implements HasKernel {
   readonly ownPlug: boolean;
   readonly forceGpt: boolean;
   readonly blockClass: DeviceClass;
+  readonly bdiClass: DeviceClass;
   /** /sys/block. */
   blockDir: Kobject | null = null;
   readonly disks: Disk[] = [];
@@ -82,6 +83,7 @@ export class Blk implements HasKernel {
     this.untraced = this.functions + this.events === 0 ? 1 : 0;
     this.forceGpt = deps.forceGpt ?? false;
     this.blockClass = { name: 'block' };
+    this.bdiClass = { name: 'bdi' };
     this.delayedFput = deps.workqueues.initWork('delayed_fput', this as Blk, delayedFput);
     this.errorLimit = new RateLimit(kernel, 'blk_print_req_error');
     this.eodLimit = new RateLimit(kernel, 'bio_check_eod');

@@ -76,7 +76,7 @@ async function blkdevIoctl(
     (argument as BlkIoctlValue).value = value;
     return 0;
   }
-  if (disk.ops.ioctl !== undefined) return await disk.ops.ioctl(file, command, argument);
+  if (disk.ops.ioctl !== undefined) return await disk.ops.ioctl(file, command, argument, part !== null);
   throw new KernelError('ENOTTY', `ioctl 0x${command.toString(16)} on ${file.path}`);
 }
 

@@ -53,7 +53,7 @@ function sendAway(blk: Blk, rq: RequestImpl): boolean {
   if ((rq.cmdFlags & REQ_POLLED) !== 0) return false;
   if (cpu === rq.cpu) {
     // With one hardware queue for all CPUs the interrupt handler is kept short.
-    if (rq.q.hctxs.length > 1 || rq.mqHctx.cpus.length === 1) return false;
+    if (rq.q.hctxs.length > 1 || rq.mqHctx.cpus.length === 1 || !blk.era.oneQueueEndsInSoftirq) return false;
     const done = blk.done[cpu];
     done.list.pushTail(rq);
     ex.post(done.softirq);

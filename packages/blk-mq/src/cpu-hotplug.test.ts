@@ -22,7 +22,7 @@ async function setUp(
 ): Promise<Fixture> {
   const m = createTestMachine(options);
   const made = await m.run(() => liveDisk(m, { sectors: 8192, manual: false, latencyNs: 1000 }, changes));
-  (made.driver as unknown as { options: object }).options = { sectors: 8192, manual, latencyNs: 1000 };
+  made.driver.manual = manual;
   const ended: [number, number][] = [];
   return {
     ...made,

@@ -17,8 +17,8 @@ import type { HwCtx, SwCtx } from './hw-ctx.js';
 import { HCTX_MAX_TYPES } from './ports.js';
 import type { Queue } from './queue.js';
 import { mappedHctx } from './queue-map.js';
-import { giveTags, hctxType } from './submit.js';
-import { parkForTag, type Tags, tagInUse, unparkFirst } from './tags.js';
+import { giveTags, hctxType, tagsFor } from './submit.js';
+import { parkForTag, type Tags, tagInUse, tagsBusy, unparkFirst } from './tags.js';
 
 /** Called once, when the block layer is made. */
 export function followCpus(blk: Blk): void {
@@ -77,7 +77,12 @@ const notifyOffline = traced('blk_mq_hctx_notify_offline', async (hctx: HwCtx, c
 });
 
 /** Those that wait for a tag of it wait for one of another queue. */
-function releaseWaiters({ tags, queue: { blk } }: HwCtx, standIn: SwCtx): void {
+function releaseWaiters({ tags, schedTags, queue: { blk } }: HwCtx, standIn: SwCtx): void {
+  releaseWaitersOf(blk, tags, standIn);
+  if (schedTags !== null) releaseWaitersOf(blk, schedTags, standIn);
+}
+
+function releaseWaitersOf(blk: Blk, tags: Tags, standIn: SwCtx): void {
   // Tasks look again for a queue; those of other queues of the set may find this one once more.
   for (const waiter of tags.waitingTasks.splice(0)) complete(waiter.granted);
   const others = new Set<Tags>();
@@ -86,8 +91,9 @@ function releaseWaiters({ tags, queue: { blk } }: HwCtx, standIn: SwCtx): void {
     if (bio === null) break;
     if (bio.waitHctx?.inactive === true) {
       bio.waitHctx = bio.waitHctx.queue.ctxs[standIn.cpu].hctxs[hctxType(bio.opf)];
-      others.add(bio.waitHctx.tags);
-      parkForTag(bio.waitHctx.tags, bio);
+      const other = tagsFor(bio.waitHctx, bio);
+      others.add(other);
+      parkForTag(other, bio);
     } else {
       parkForTag(tags, bio);
     }
@@ -103,7 +109,8 @@ function countWaiting(tags: Tags): number {
 
 /** @kernel block/blk-mq.c blk_mq_hctx_has_requests */
 function hasRequests(hctx: HwCtx): boolean {
-  const { tags } = hctx;
+  const { tags, schedTags } = hctx;
+  if (schedTags !== null && tagsBusy(schedTags) > 0) return true;
   for (let tag = 0; tag < tags.nrTags; tag++) {
     if (tagInUse(tags, tag) && tags.rqs[tag].mqHctx === hctx) return true;
   }

@@ -4,12 +4,13 @@
  */
 import type { AttributeGroup, Device } from '@nvme-stack/device-core/ports';
 import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
+import { bdiRegister } from './backing-dev.js';
 import type { Blk } from './blk.js';
 import { blockNodeOps } from './block-node.js';
-import { diskGroup } from './disk-sysfs.js';
+import { diskGroup, integrityGroup } from './disk-sysfs.js';
 import { elevatorInitMq } from './elevator.js';
 import { allocExtMinor, type Disk, diskRelease, freeExtMinor } from './gendisk.js';
-import { addMqDirs } from './mq-sysfs.js';
+import { addMqDirs, removeMqDirs } from './mq-sysfs.js';
 import { scanPartitions } from './partitions/scan.js';
 import { queueGroup } from './queue-sysfs.js';
 
@@ -27,7 +28,7 @@ export const deviceAddDisk = traced(
       parent,
       container: disk,
       class: blk.blockClass,
-      groups: [diskGroup(disk), ...groups],
+      groups: [diskGroup(disk), integrityGroup(), ...groups],
       devt,
       numaNode: queue.tagSet.numaNode,
       type: 'disk',
@@ -38,15 +39,44 @@ export const deviceAddDisk = traced(
       },
     });
     disk.device = dev;
+    // Whoever hears of the disk must find its partitions.
+    dev.ueventSuppress = true;
     await blk.deviceCore.deviceAdd(dev);
-    addDirs(disk);
-    await registerQueue(disk);
+    try {
+      addDirs(disk);
+      await registerQueue(disk);
+      await bdiRegister(disk);
+    } catch (error) {
+      await undoAdd(disk);
+      throw error;
+    }
     blk.deviceCore.addNode(dev, blockNodeOps(disk, null), disk);
     disk.live = true;
     blk.disks.push(disk);
     if (disk.capacitySectors > 0) await scanDiskPartitions(disk);
+    dev.ueventSuppress = false;
+    announce(disk);
   },
 );
+
+/** Takes away again what is visible of a disk that does not go live. */
+async function undoAdd(disk: Disk): Promise<void> {
+  const { deviceCore, blockDir } = disk.blk;
+  if (disk.queue.sysfsRegistered) {
+    disk.queue.sysfsRegistered = false;
+    deviceCore.sysfsRemoveGroup(disk.dev.kobj, queueGroup(disk));
+    removeMqDirs(disk);
+  }
+  if (blockDir !== null) deviceCore.sysfsRemoveLink(blockDir, disk.name);
+  await deviceCore.deviceDel(disk.dev);
+}
+
+/** The disk, then its partitions. @kernel block/genhd.c disk_uevent */
+function announce(disk: Disk): void {
+  const { deviceCore } = disk.blk;
+  deviceCore.deviceUevent(disk.dev, 'add');
+  for (const part of disk.partitions) deviceCore.deviceUevent(part.dev, 'add');
+}
 
 function addDirs(disk: Disk): void {
   const { deviceCore, blockDir } = disk.blk;
@@ -66,7 +96,8 @@ const registerQueue = traced('blk_register_queue', async (disk: Disk): Promise<v
 /** @kernel block/genhd.c disk_scan_partitions */
 export const scanDiskPartitions = traced('disk_scan_partitions', async (disk: Disk): Promise<void> => {
   await openBdev(disk, true);
-  fput(disk);
+  if (disk.blk.era.closesInWorker) fput(disk);
+  else await releaseBdev(disk);
 });
 
 /** Closes a file that a kernel thread opened: a worker does it. @kernel fs/file_table.c fput */

@@ -3,6 +3,7 @@
  * Kernel counterpart: block/genhd.c (blk_mark_disk_dead, del_gendisk).
  */
 import { traced, withMutex } from '@nvme-stack/kernel';
+import { bdiUnregister } from './backing-dev.js';
 import { blkMqFreezeQueueWait, blkQueueStartDrain } from './freeze.js';
 import type { Disk } from './gendisk.js';
 import { removeMqDirs } from './mq-sysfs.js';
@@ -39,6 +40,7 @@ export const delGendisk = traced('del_gendisk', async (disk: Disk): Promise<void
   deviceCore.sysfsRemoveGroup(dev.kobj, queueGroup(disk));
   removeMqDirs(disk);
   if (blk.blockDir !== null) deviceCore.sysfsRemoveLink(blk.blockDir, disk.name);
+  await bdiUnregister(disk);
   deviceCore.removeNode(dev);
   disk.live = false;
   blk.disks.splice(blk.disks.indexOf(disk), 1);

@@ -3,6 +3,7 @@
  * Kernel counterpart: block/genhd.c (disk_attr_group), block/partitions/core.c (part_attr_group).
  */
 import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
+import { KernelError } from '@nvme-stack/kernel';
 import { busyNs, type Stats } from './account.js';
 import type { Disk } from './gendisk.js';
 import type { PartitionImpl } from './partitions/partition.js';
@@ -61,6 +62,49 @@ function discardAlignment(disk: Disk, startSector: number): number {
   return over === 0 ? 0 : granularity - over;
 }
 
+/** A disk without removable media has no events to poll for. @kernel block/disk-events.c disk_events_poll_msecs_store */
+function eventsPollMsecs(): Attribute {
+  return {
+    name: 'events_poll_msecs',
+    mode: 0o644,
+    show: () => '-1\n',
+    store: () => {
+      throw new KernelError('ENODEV', 'events_poll_msecs: the disk has no events');
+    },
+  };
+}
+
+/** What a disk without integrity data shows; the two switches are kept for when it has some. @kernel block/blk-integrity.c integrity_attrs */
+export function integrityGroup(): AttributeGroup {
+  return {
+    name: 'integrity',
+    attributes: [
+      lineFile('format', () => 'none'),
+      lineFile('tag_size', () => 0),
+      lineFile('protection_interval_bytes', () => 0),
+      switchFile('integrity/read_verify', false),
+      switchFile('integrity/write_generate', false),
+      lineFile('device_is_integrity_capable', () => 0),
+    ],
+  };
+}
+
+/** A 0 or 1 that is kept, and that nothing of this block layer asks. Throws EINVAL. */
+export function switchFile(path: string, initial: boolean): Attribute {
+  let on = initial;
+  return {
+    name: path.slice(path.indexOf('/') + 1),
+    mode: 0o644,
+    show: () => (on ? '1\n' : '0\n'),
+    store: (text) => {
+      const value = Number(text.trim());
+      if (text.trim() === '' || !(value >= 0 && value % 1 === 0))
+        throw new KernelError('EINVAL', `${path}: '${text.trim()}' is not a number from 0`);
+      on = value !== 0;
+    },
+  };
+}
+
 /** @kernel block/genhd.c disk_attrs */
 export function diskGroup(disk: Disk): AttributeGroup {
   const now = (): number => disk.kernel.ex.now();
@@ -77,9 +121,9 @@ export function diskGroup(disk: Disk): AttributeGroup {
       lineFile('capability', () => 0),
       { name: 'stat', mode: 0o444, show: () => statLine(disk.stats, now()) },
       { name: 'inflight', mode: 0o444, show: () => inflightLine(disk.stats) },
-      { name: 'events', mode: 0o444, show: () => '\n' },
-      { name: 'events_async', mode: 0o444, show: () => '\n' },
-      lineFile('events_poll_msecs', () => -1),
+      { name: 'events', mode: 0o444, show: () => '' },
+      { name: 'events_async', mode: 0o444, show: () => '' },
+      eventsPollMsecs(),
       lineFile('diskseq', () => disk.diskseq),
     ],
   };

@@ -17,6 +17,7 @@ import {
 } from './ports.js';
 import type { Queue } from './queue.js';
 import { isPassthrough, type RequestImpl, RequestList } from './request.js';
+import { getDriverTag, markTagWait } from './sched-tags.js';
 import { BLOCK_RQ_INSERT, devNumber, rwbs } from './trace-events.js';
 
 /** A driver without resources is asked again after this time. @kernel block/blk-mq.c BLK_MQ_RESOURCE_DELAY */
@@ -155,6 +156,12 @@ function dispatchRqList(blk: Blk, hctx: HwCtx, list: RequestList): boolean {
   let needCommit = false;
   let status: BlkStatus = BLK_STS_OK;
   for (let rq = list.shift(); rq !== null; rq = list.shift()) {
+    if (rq.tag < 0 && !getDriverTag(rq)) {
+      markTagWait(hctx);
+      status = BLK_STS_DEV_RESOURCE;
+      list.pushHead(rq);
+      break;
+    }
     bd.rq = rq;
     bd.last = list.count === 0;
     status = ops.queueRq(hctx, bd);

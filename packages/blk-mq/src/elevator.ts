@@ -5,8 +5,10 @@
 import { KernelError, traced } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
 import { blkMqFreezeQueue, blkMqUnfreezeQueue } from './freeze.js';
+import { setNrRequests } from './nr-requests.js';
 import { BLK_MQ_F_NO_SCHED, type IoSchedulerType } from './ports.js';
 import type { Queue } from './queue.js';
+import { defaultSchedDepth, freeSchedTags } from './sched-tags.js';
 
 /** Makes a scheduler known; a name that is taken is EBUSY. @kernel block/elevator.c elv_register */
 export function registerScheduler(blk: Blk, type: IoSchedulerType): void {
@@ -21,7 +23,7 @@ export const elevatorInitMq = traced('elevator_init_mq', async (q: Queue): Promi
   const type = q.blk.schedulers.get('mq-deadline');
   if (type === undefined) return;
   await blkMqFreezeQueue(q);
-  q.elevator = type.create(q);
+  setElevator(q, type);
   blkMqUnfreezeQueue(q);
 });
 
@@ -31,10 +33,19 @@ export const elevatorSwitch = traced('elevator_switch', async (q: Queue, name: s
   if (type === undefined || (type !== null && (q.tagSet.flags & BLK_MQ_F_NO_SCHED) !== 0))
     throw new KernelError('EINVAL', `I/O scheduler ${name}`);
   if (q.scheduler === name) return;
-  await blkMqFreezeQueue(q);
-  q.elevator = type === null ? null : type.create(q);
-  blkMqUnfreezeQueue(q);
+  // Without a scheduler the driver's tags, which belong to every queue of the set, are as many as they can be.
+  const queues = type === null ? [...q.tagSet.queues] : [q];
+  for (const one of queues) await blkMqFreezeQueue(one);
+  setElevator(q, type);
+  for (const one of queues) blkMqUnfreezeQueue(one);
 });
+
+/** With the queue standing still. @kernel block/blk-mq-sched.c blk_mq_init_sched */
+function setElevator(q: Queue, type: IoSchedulerType | null): void {
+  freeSchedTags(q);
+  q.elevator = type === null ? null : type.create(q);
+  setNrRequests(q, type === null ? q.tagSet.queueDepth : defaultSchedDepth(q));
+}
 
 /** `[none] mq-deadline `: Linux ends the list with a space. @kernel block/elevator.c elv_iosched_show */
 export function elevatorList(q: Queue): string {

@@ -21,9 +21,14 @@ import {
   SECTOR_SIZE,
 } from './ports.js';
 import { isPassthrough, type RequestImpl, RQF_STATED, RQF_USE_SCHED } from './request.js';
+import { putSchedTags } from './sched-tags.js';
 import { giveTags } from './submit.js';
+import { RQF_MQ_INFLIGHT } from './tag-share.js';
 import { clearTag, tagInUse } from './tags.js';
 import { BLOCK_RQ_COMPLETE, devNumber, rwbs } from './trace-events.js';
+
+/** Flags whose requests have something to undo before their tags go back. */
+const NEEDS_FINISH = RQF_USE_SCHED | RQF_MQ_INFLIGHT;
 
 /** Ends the first `bytes` of a request; true when something is left. Any context. @kernel block/blk-mq.c blk_update_request */
 export function updateRequest(blk: Blk, rq: RequestImpl, status: BlkStatus, bytes: number): boolean {
@@ -119,6 +124,10 @@ function finishRequest(blk: Blk, rq: RequestImpl): void {
     trace.enter('blk_mq_finish_request');
     trace.exit();
   }
+  if ((rq.rqFlags & RQF_MQ_INFLIGHT) !== 0) {
+    rq.rqFlags &= ~RQF_MQ_INFLIGHT;
+    rq.mqHctx.nrActive--;
+  }
   if ((rq.rqFlags & RQF_USE_SCHED) === 0) return;
   rq.rqFlags &= ~RQF_USE_SCHED;
   rq.q.elevator?.completed?.(rq);
@@ -131,13 +140,14 @@ export function freeRequest(blk: Blk, rq: RequestImpl): void {
     trace.enter('blk_mq_free_request');
     trace.enter('blk_mq_put_tag');
   }
-  if ((rq.rqFlags & RQF_USE_SCHED) !== 0) finishRequest(blk, rq);
-  const { q, mqHctx, tags } = rq;
+  if ((rq.rqFlags & NEEDS_FINISH) !== 0) finishRequest(blk, rq);
+  const { q, mqHctx, tags, schedTags } = rq;
   if (rq.bio !== null && rq.bio === rq.ownBio) rq.bio = rq.biotail = null;
   rq.state = MQ_RQ_IDLE;
   rq.endIo = null;
   rq.endIoData = null;
-  clearTag(tags, rq.tag, rq.cpu, true);
+  if (schedTags === null) clearTag(tags, rq.tag, rq.cpu, true);
+  else putSchedTags(rq, schedTags);
   if (blk.functions) trace.exit();
   afterTags(blk, mqHctx);
   if (blk.functions) trace.exit();
@@ -146,9 +156,10 @@ export function freeRequest(blk: Blk, rq: RequestImpl): void {
 
 /** Tags of a hardware queue were freed: who waits for them goes on. */
 function afterTags(blk: Blk, hctx: HwCtx): void {
-  const { tags } = hctx;
+  const { tags, schedTags } = hctx;
   if (hctx.restart) schedRestart(hctx);
-  if (tags.waitHead !== null || tags.waitingTasks.length > 0) giveTags(blk, tags);
+  if (tags.waitHead !== null || tags.waitingTasks.length > 0 || tags.waitingHctxs.length > 0) giveTags(blk, tags);
+  if (schedTags !== null && schedTags.waitHead !== null) giveTags(blk, schedTags);
 }
 
 /** Ends a batch; tags go back together. Any context. @kernel block/blk-mq.c blk_mq_end_request_batch */
@@ -197,7 +208,7 @@ function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
   const { q } = rq;
   if (q.wbtLatUsec !== 0) q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
   if (stated) accountIoDone(rq, nowNs);
-  if ((rq.rqFlags & RQF_USE_SCHED) !== 0) finishRequest(blk, rq);
+  if ((rq.rqFlags & NEEDS_FINISH) !== 0) finishRequest(blk, rq);
   rq.state = MQ_RQ_IDLE;
 }
 
@@ -227,7 +238,8 @@ function putTags(blk: Blk, first: RequestImpl): void {
     while (rq !== null && rq.mqHctx === hctx) {
       const next: RequestImpl | null = rq.next;
       rq.next = null;
-      clearTag(rq.tags, rq.tag, rq.cpu, count === 0);
+      if (rq.schedTags === null) clearTag(rq.tags, rq.tag, rq.cpu, count === 0);
+      else putSchedTags(rq, rq.schedTags);
       count++;
       rq = next;
     }

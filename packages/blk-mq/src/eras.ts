@@ -10,6 +10,14 @@ export interface BlkEra {
   readonly submitOwnsPlug: boolean;
   /** A plug hands its whole list to `queueRqs` when the driver has it. */
   readonly plugUsesQueueRqs: boolean;
+  /** blkdev_write_iter plugs, so that a direct write goes out when its task sleeps. */
+  readonly writesArePlugged: boolean;
+  /** A file that a kernel thread opened is closed by a worker (fput), or at once (blkdev_put). */
+  readonly closesInWorker: boolean;
+  /** Any queue may be polled, for one tag that the cookie names; or only poll queues. */
+  readonly pollsByTag: boolean;
+  /** A request of a queue with one hardware queue for several CPUs is ended in a softirq. */
+  readonly oneQueueEndsInSoftirq: boolean;
   /** I/O priority class that error lines show for I/O without one. */
   readonly prioClass: number;
   /** Function ids with another symbol, or none, in this era. */
@@ -18,6 +26,7 @@ export interface BlkEra {
 
 /** Ids that only older kernels have. */
 const BEFORE_6_12 = {
+  blk_mq_init_queue: null,
   blk_mq_attempt_bio_merge: null,
   bio_uninit: null,
   blk_mq_sched_insert_request: null,
@@ -30,7 +39,8 @@ const BEFORE_6_12 = {
 const SYMBOLS_6_1 = {
   blk_mq_finish_request: null,
   blk_mq_insert_request: null,
-  blk_mq_alloc_queue: null,
+  blk_mq_alloc_queue: 'blk_mq_init_queue_data',
+  delayed_fput: null,
   bio_split_rw: null,
   bio_split_rw_at: null,
   bvec_split_segs: null,
@@ -48,7 +58,10 @@ const SYMBOLS_4_13 = {
   bio_split_rw: 'blk_queue_split',
   blk_mq_sched_insert_request: 'blk_mq_sched_insert_request',
   __blk_flush_plug: 'blk_flush_plug_list',
-  __blk_mq_alloc_disk: 'alloc_disk_node',
+  __blk_mq_alloc_disk: null,
+  blk_mq_alloc_queue: 'blk_mq_init_queue',
+  blk_mq_init_queue: null,
+  __alloc_disk_node: 'alloc_disk_node',
   blk_mq_complete_request_remote: 'blk_mq_complete_request',
   blk_mq_freeze_queue_wait: 'blk_mq_freeze_queue_wait',
   bdev_disk_changed: 'rescan_partitions',
@@ -61,6 +74,10 @@ const SYMBOLS_4_13 = {
 const ERA_4_13: BlkEra = {
   submitOwnsPlug: false,
   plugUsesQueueRqs: false,
+  writesArePlugged: true,
+  closesInWorker: false,
+  pollsByTag: true,
+  oneQueueEndsInSoftirq: false,
   prioClass: 0,
   symbols: SYMBOLS_4_13,
 };
@@ -70,12 +87,20 @@ export const BLK_ERAS: Readonly<Record<KernelProfile, BlkEra>> = {
   '6.12': {
     submitOwnsPlug: true,
     plugUsesQueueRqs: true,
+    writesArePlugged: false,
+    closesInWorker: true,
+    pollsByTag: false,
+    oneQueueEndsInSoftirq: true,
     prioClass: 2,
     symbols: BEFORE_6_12,
   },
   '6.1': {
     submitOwnsPlug: false,
     plugUsesQueueRqs: true,
+    writesArePlugged: true,
+    closesInWorker: false,
+    pollsByTag: false,
+    oneQueueEndsInSoftirq: true,
     prioClass: 2,
     symbols: SYMBOLS_6_1,
   },

@@ -64,7 +64,7 @@ async function pollUntilDone(rq: RequestImpl, wait: RqWait): Promise<void> {
   const hctx = rq.mqHctx;
   const batch = new CompBatch();
   while (wait.done.done === 0) {
-    ops.poll?.(hctx, batch);
+    ops.poll?.(hctx, batch, rq.tag);
     if (batch.first !== null) batch.complete?.(batch);
     if (wait.done.done === 0) await cpuRelax(rq.q);
   }

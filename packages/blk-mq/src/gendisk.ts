@@ -38,6 +38,8 @@ export class Disk implements Gendisk, HasKernel {
   /** Serialises opening, closing, scanning and removal. @kernel gendisk.open_mutex */
   readonly openMutex: Mutex;
   device: Device | null = null;
+  /** Its backing device while it is live. */
+  bdi: Device | null = null;
   /** Directories below its own: mq, holders, slaves. */
   readonly dirs: Kobject[] = [];
   readAheadKb = 128;

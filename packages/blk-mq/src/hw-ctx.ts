@@ -32,6 +32,16 @@ export class HwCtx implements BlkMqHwCtx, HasKernel {
   cpus: readonly number[] = [];
   driverData: unknown = null;
   readonly tags: Tags;
+  /** Places in the scheduler; null without one. @kernel include/linux/blk-mq.h blk_mq_hw_ctx.sched_tags */
+  schedTags: Tags | null = null;
+  /** Other request queues use its tags as well. @kernel BLK_MQ_F_TAG_QUEUE_SHARED */
+  shared = false;
+  /** It counts among those that share the tags. @kernel BLK_MQ_S_TAG_ACTIVE */
+  tagActive = false;
+  /** Its requests with a tag, while the tags are shared. @kernel include/linux/blk-mq.h blk_mq_hw_ctx.nr_active */
+  nrActive = 0;
+  /** Bios of it that wait for a tag. */
+  nrWaiting = 0;
   readonly bd = new QueueData();
   /** Requests that go before any scheduler's. @kernel include/linux/blk-mq.h blk_mq_hw_ctx.dispatch */
   readonly dispatch = new RequestList();

@@ -38,7 +38,7 @@ import { blkFinishPlug, blkStartPlug, type Plug } from './plug.js';
 import { bioPoll } from './poll.js';
 import type { BlkMq, BlkMqTagSet, Gendisk, Request, RequestQueue } from './ports.js';
 import { showDiskstats, showPartitions } from './procfs.js';
-import { allocQueue, blkSyncQueue, destroyQueue, type Queue } from './queue.js';
+import { blkSyncQueue, destroyQueue, initQueue, type Queue } from './queue.js';
 import { blkMqHctxMapQueues, blkMqMapQueues } from './queue-map.js';
 import type { RequestImpl } from './request.js';
 import { delayKickRequeueList, kickRequeueList, requeueRequest } from './requeue.js';
@@ -81,7 +81,7 @@ function tagSetsAndQueues(
     blkMqUpdateNrHwQueues: (set, count) => updateNrHwQueues(setOf(set), count),
     blkMqMapQueues: (map) => blkMqMapQueues(blk, map),
     blkMqHctxMapQueues: (map, dev, offset) => blkMqHctxMapQueues(blk, map, dev, offset),
-    blkMqAllocQueue: (set, limits, queuedata) => allocQueue(setOf(set), limits, queuedata),
+    blkMqAllocQueue: (set, limits, queuedata) => initQueue(setOf(set), limits, queuedata),
     blkMqDestroyQueue: (q) => destroyQueue(qOf(q)),
     queueLimitsCommitUpdate: (q, limits) => commitLimits(qOf(q), limits),
     setQueueTimeout: (q, timeoutNs) => setQueueTimeout(qOf(q), timeoutNs),
@@ -123,12 +123,15 @@ function diskPart(
 
 function biosAndPlugs(
   blk: Blk,
-): Part<'allocBio' | 'submitBio' | 'submitBioWait' | 'bioPoll' | 'blkStartPlug' | 'blkFinishPlug'> {
+): Part<
+  'allocBio' | 'submitBio' | 'submitBioWait' | 'bioPoll' | 'writesArePlugged' | 'blkStartPlug' | 'blkFinishPlug'
+> {
   return {
     allocBio: (maxVecs) => new BioImpl(maxVecs),
     submitBio: (bio) => submitBio(blk, bio as BioImpl),
     submitBioWait: (bio) => submitBioWait(blk, bio as BioImpl),
     bioPoll: (bio) => bioPoll(blk, bio as BioImpl),
+    writesArePlugged: blk.era.writesArePlugged,
     blkStartPlug: () => blkStartPlug(blk),
     blkFinishPlug: (plug) => blkFinishPlug(blk, plug as Plug),
   };
@@ -216,6 +219,7 @@ export function createBlkMq(deps: BlkMqDeps): BlkMq {
   const { kernel, deviceCore } = deps;
   kernel.trace.renameSymbols(blk.era.symbols);
   deviceCore.classRegister(blk.blockClass);
+  deviceCore.classRegister(blk.bdiClass);
   const major = deviceCore.registerBlkdev('blkext');
   if (major !== BLOCK_EXT_MAJOR) kernel.printk.print('warn', `blkext: block major ${BLOCK_EXT_MAJOR} was taken`);
   blk.blockDir = deviceCore.kobjectCreate('block', null, false);

@@ -47,7 +47,7 @@ describe('laws', () => {
           const m = createTestMachine({ trace: 'off', profile });
           await m.run(async () => {
             const { disk, driver } = await liveDisk(m, { sectors: 8192 }, { queueDepth: 3, nrHwQueues });
-            (driver as unknown as { options: { manual: boolean } }).options.manual = true;
+            driver.manual = true;
             const ends = new Map<Bio, number>();
             for (const { sector, write, plug } of bios) {
               const guard = plug ? m.blkMq.blkStartPlug() : null;

@@ -4,9 +4,10 @@
  */
 import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
 import { KernelError } from '@nvme-stack/kernel';
-import { lineFile } from './disk-sysfs.js';
+import { lineFile, switchFile } from './disk-sysfs.js';
 import { elevatorList, elevatorSwitch } from './elevator.js';
 import type { Disk } from './gendisk.js';
+import { BLKDEV_MIN_RQ, updateNrRequests } from './nr-requests.js';
 import { BLK_MQ_F_NO_SCHED, SECTOR_SIZE } from './ports.js';
 import { applyMaxSectors } from './queue.js';
 import { WBT_LAT_DEFAULT_USEC } from './stat.js';
@@ -22,7 +23,7 @@ function numberFile(
   name: string,
   show: () => number,
   bounds: readonly [number, number],
-  store: (value: number) => void,
+  store: (value: number) => Promise<void> | void,
 ): Attribute {
   return {
     name,
@@ -35,7 +36,7 @@ function numberFile(
           'EINVAL',
           `queue/${name}: '${text.trim()}' is not a number from ${bounds[0]} to ${bounds[1]}`,
         );
-      store(value);
+      return store(value);
     },
   };
 }
@@ -79,11 +80,21 @@ function fixedFiles(disk: Disk): Attribute[] {
     lineFile('zone_append_max_bytes', () => 0),
     lineFile('zone_write_granularity', () => 0),
     lineFile('zoned', () => 'none'),
-    lineFile('io_poll', () => (disk.queue.canPoll ? 1 : 0)),
-    lineFile('io_poll_delay', () => -1),
-    lineFile('rotational', () => 0),
-    lineFile('stable_writes', () => 0),
-    lineFile('add_random', () => 0),
+    ...pollFiles(disk),
+    switchFile('queue/rotational', false),
+    switchFile('queue/stable_writes', false),
+    switchFile('queue/add_random', false),
+  ];
+}
+
+/** Polling is the driver's to offer; what is written changes nothing since 5.17. @kernel block/blk-sysfs.c queue_poll_store, queue_poll_delay_store */
+function pollFiles({ queue }: Disk): Attribute[] {
+  const store = (): void => {
+    if (!queue.canPoll) throw new KernelError('EINVAL', 'queue/io_poll: the driver has no poll queues');
+  };
+  return [
+    { name: 'io_poll', mode: 0o644, show: () => (queue.canPoll ? '1\n' : '0\n'), store },
+    { name: 'io_poll_delay', mode: 0o644, show: () => '-1\n', store: () => {} },
   ];
 }
 
@@ -132,7 +143,12 @@ function tunables(disk: Disk): Attribute[] {
         q.noMerges = value;
       },
     ),
-    lineFile('nr_requests', () => q.nrRequests),
+    numberFile(
+      'nr_requests',
+      () => q.nrRequests,
+      [1, UINT32_MAX],
+      (nr) => updateNrRequests(q, Math.max(nr, BLKDEV_MIN_RQ)),
+    ),
     numberFile(
       'read_ahead_kb',
       () => disk.readAheadKb,

@@ -17,9 +17,11 @@ import { HCTX_TYPE_POLL } from './ports.js';
 import { mapSwqueue } from './queue-map.js';
 import { RequestList } from './request.js';
 import { requeueWork } from './requeue.js';
+import { allocSchedTags, freeSchedTags } from './sched-tags.js';
 import { NoneScheduler } from './schedulers/none.js';
 import { LatencyStat, WBT_LAT_DEFAULT_USEC } from './stat.js';
 import type { TagSet } from './tag-set.js';
+import { tagIdle, updateShared } from './tag-share.js';
 import { newTimeoutTimer, TIMER_IDLE, timeoutWork } from './timeout.js';
 
 /** A request queue. @kernel include/linux/blkdev.h request_queue */
@@ -95,9 +97,10 @@ export class Queue implements RequestQueue, HasKernel {
   get scheduler(): string {
     return this.elevator === null ? 'none' : this.elevator.name;
   }
-  /** Whether there are polled hardware queues. */
+  /** Whether there are hardware queues that may be polled. */
   get canPoll(): boolean {
     const { tagSet: set } = this;
+    if (this.blk.era.pollsByTag) return set.ops.poll !== undefined;
     return set.nrMaps > HCTX_TYPE_POLL && set.map[HCTX_TYPE_POLL].nrQueues > 0;
   }
   /** Flushes mean something. */
@@ -134,6 +137,7 @@ const initAllocatedQueue = traced('blk_mq_init_allocated_queue', (q: Queue): voi
   for (let cpu = 0; cpu < kernel.nrCpus; cpu++) q.ctxs.push(new SwCtx(q, cpu));
   reallocHwCtxs(q);
   tagSet.queues.push(q);
+  updateShared(tagSet);
 });
 
 /** Makes the hardware contexts the set asks for; old ones leave first. @kernel block/blk-mq.c blk_mq_realloc_hw_ctxs */
@@ -142,6 +146,8 @@ export const reallocHwCtxs = traced('blk_mq_realloc_hw_ctxs', (q: Queue): void =
   for (let i = 0; i < q.tagSet.nrHwQueues; i++) q.hctxs.push(allocAndInitHctx(q, i));
   mapSwqueue(q);
   q.none.resize(q.hctxs.length);
+  if (q.elevator !== null) allocSchedTags(q);
+  updateShared(q.tagSet);
 });
 
 /** @kernel block/blk-mq.c blk_mq_alloc_and_init_hctx */
@@ -158,9 +164,11 @@ const allocAndInitHctx = traced('blk_mq_alloc_and_init_hctx', (q: Queue, index: 
 /** @kernel block/blk-mq.c blk_mq_exit_hw_queues */
 function exitHwCtxs(q: Queue): void {
   const { ops } = q.tagSet;
+  freeSchedTags(q);
   for (const hctx of q.hctxs) {
     if (hctx.exited) continue;
     hctx.exited = true;
+    tagIdle(hctx);
     if (hctx.flushQueue !== null) ops.exitRequest?.(q.tagSet, hctx.flushQueue.flushRq, hctx.queueNum);
     ops.exitHctx?.(hctx, hctx.queueNum);
   }
@@ -174,6 +182,7 @@ export function exitQueue(q: Queue): void {
   exitHwCtxs(q);
   const { queues } = q.tagSet;
   queues.splice(queues.indexOf(q), 1);
+  updateShared(q.tagSet);
 }
 
 /** Waits for time-out, requeue and run work. @kernel block/blk-core.c blk_sync_queue */

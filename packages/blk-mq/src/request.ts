@@ -50,6 +50,10 @@ export class RequestImpl implements Request {
   part: PartitionImpl | null = null;
   /** Data of driver-private requests, made at first use. */
   ownBio: BioImpl | null = null;
+  /** Where its place in the scheduler comes from; null: it holds a tag of the driver's from the start. */
+  schedTags: Tags | null = null;
+  /** Its tag in `schedTags`. @kernel include/linux/blk-mq.h request.internal_tag */
+  internalTag = -1;
   /** When a scheduler must have dispatched it. */
   fifoTimeNs = -0;
 

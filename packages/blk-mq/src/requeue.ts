@@ -7,6 +7,8 @@ import { bypassInsert, insertRequest, runHwQueues } from './dispatch.js';
 import { MQ_RQ_IDLE, RQF_DONTPREP, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
 import type { Queue } from './queue.js';
 import { type RequestImpl, RequestList } from './request.js';
+import { putDriverTag } from './sched-tags.js';
+import { giveTags } from './submit.js';
 import { BLOCK_RQ_REQUEUE, devNumber, rwbs } from './trace-events.js';
 
 /** Any context. @kernel block/blk-mq.c blk_mq_requeue_request */
@@ -20,6 +22,11 @@ export function requeueRequest(blk: Blk, rq: RequestImpl, kick: boolean): void {
   if (rq.state !== MQ_RQ_IDLE) {
     rq.state = MQ_RQ_IDLE;
     rq.rqFlags &= ~(RQF_STARTED | RQF_TIMED_OUT);
+  }
+  // A scheduled request gets a tag anew; others may have this one meanwhile.
+  if (rq.schedTags !== null && rq.tag >= 0) {
+    putDriverTag(rq);
+    giveTags(blk, rq.tags);
   }
   rq.q.requeueList.pushTail(rq);
   if (kick) kickRequeueList(rq.q);

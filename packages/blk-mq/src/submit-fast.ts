@@ -31,6 +31,7 @@ import type { Queue } from './queue.js';
 import type { RequestImpl } from './request.js';
 import { bytesToSectors } from './sectors.js';
 import { SPLIT_NONE, splitLength } from './split.js';
+import { countActive, mayQueue } from './tag-share.js';
 import { bitmapGet } from './tags.js';
 
 /** Operations other than READ and WRITE, and flags, that go the long way. */
@@ -52,12 +53,13 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
   const ctx = q.ctxs[cpu];
   const hctx = ctx.hctxs[(opf & 1) === REQ_OP_READ ? HCTX_TYPE_READ : HCTX_TYPE_DEFAULT];
   const { tags } = hctx;
-  if (tags.waitHead !== null || hctx.restart) return false;
+  if (hctx.nrWaiting !== 0 || hctx.restart) return false;
   if (plug !== null && plug.count > 0 && q.noMerges === 0 && (opf & REQ_NOMERGE) === 0) {
     bio.inFlight = true;
     if (attemptPlugMerge(blk, q, plug, bio)) return true;
     bio.inFlight = false;
   }
+  if (hctx.shared && !mayQueue(hctx)) return false;
   const bit = bitmapGet(tags.bitmap, cpu);
   if (bit < 0) return false;
   bio.inFlight = true;
@@ -72,6 +74,7 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
   }
   rq.cmdFlags = opf;
   rq.rqFlags = q.ioStat ? RQF_IO_STAT : 0;
+  if (hctx.shared) countActive(hctx, rq);
   rq.startTimeNs = blk.ex.now();
   rq.timeoutNs = 0;
   rq.endIo = null;

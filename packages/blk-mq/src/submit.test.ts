@@ -161,7 +161,7 @@ describe('data', () => {
       bio.vecLengthBytes[0] = 4096;
       expect(await m.blkMq.submitBioWait(bio)).toBe(BLK_STS_IOERR);
       expect(m.kernel.printk.lines.at(-1)?.text).toBe(
-        'test: attempt to access beyond end of device\nnvme0n1: rw=0, sector=60, nr_sectors = 8 limit=64',
+        'test: attempt to access beyond end of device\nnvme0n1: rw=2048, sector=60, nr_sectors = 8 limit=64',
       );
     });
   });

@@ -18,7 +18,7 @@ import type { Disk } from './gendisk.js';
 import type { HwCtx, SwCtx } from './hw-ctx.js';
 import { attemptPlugMerge, bioMergeable, schedBioMerge } from './merge.js';
 import { addRqToPlug, blkFlushPlug, flushBeforeSleep, MAX_NESTED, type Plug } from './plug.js';
-import { bioPoll } from './poll.js';
+import { bioPoll, pollCookie } from './poll.js';
 import {
   type Bio,
   BLK_STS_IOERR,
@@ -37,6 +37,7 @@ import {
   REQ_OP_WRITE,
   REQ_POLLED,
   REQ_PREFLUSH,
+  REQ_SYNC,
   RQF_IO_STAT,
   SECTOR_SIZE,
 } from './ports.js';
@@ -45,7 +46,8 @@ import { type RequestImpl, RQF_USE_SCHED } from './request.js';
 import { bytesToSectors } from './sectors.js';
 import { SPLIT_IMPOSSIBLE, SPLIT_NONE, splitBio, splitLength } from './split.js';
 import { issueAlone, submitFast } from './submit-fast.js';
-import { bitmapGet, grantTasks, parkForTag, type Tags, unparkFirst } from './tags.js';
+import { countActive, mayQueue } from './tag-share.js';
+import { bitmapGet, grantTasks, parkForTag, type Tags, unparkAllowed } from './tags.js';
 import { BLOCK_BIO_QUEUE, BLOCK_GETRQ, devNumber, rwbs } from './trace-events.js';
 
 const FLUSH_FLAGS = REQ_PREFLUSH | REQ_FUA;
@@ -160,8 +162,7 @@ function mergeOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): void
   const ctx = q.ctxs[Math.max(cpu, 0)];
   const hctx = ctx.hctxs[hctxType(bio.opf)];
   q.usage++;
-  const { tags } = hctx;
-  const rq = tags.waitHead === null ? allocRequest(blk, q, bio, hctx, ctx) : null;
+  const rq = hctx.nrWaiting === 0 ? allocRequest(blk, q, bio, hctx, ctx) : null;
   if (rq !== null) {
     queueRequest(blk, q, bio, rq, plug);
     return;
@@ -173,6 +174,7 @@ function mergeOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): void
   }
   // What gathered may hold the very tags this bio waits for.
   if (plug !== null && plug.count > 0) blkFlushPlug(blk, plug, true);
+  const tags = tagsFor(hctx, bio);
   bio.waitHctx = hctx;
   bio.waitCtx = ctx;
   parkForTag(tags, bio);
@@ -198,36 +200,46 @@ export function hctxType(opf: number): number {
   return (opf & REQ_OP_MASK) === REQ_OP_READ ? HCTX_TYPE_READ : HCTX_TYPE_DEFAULT;
 }
 
+/** The tags a bio's request comes from: the scheduler's, when it goes through one. */
+export function tagsFor(hctx: HwCtx, bio: BioImpl): Tags {
+  return hctx.schedTags !== null && usesScheduler(bio.opf) ? hctx.schedTags : hctx.tags;
+}
+
+/** @kernel block/blk-mq-tag.c __blk_mq_get_tag */
+function takeBit(tags: Tags, hctx: HwCtx, ctx: SwCtx): number {
+  if (hctx.shared && tags === hctx.tags && !mayQueue(hctx)) return -1;
+  return bitmapGet(tags.bitmap, ctx.cpu);
+}
+
 /** @kernel block/blk-mq.c __blk_mq_alloc_requests */
 function allocRequest(blk: Blk, q: Queue, bio: BioImpl, hctx: HwCtx, ctx: SwCtx): RequestImpl | null {
   const { trace } = blk;
-  const { tags } = hctx;
+  const tags = tagsFor(hctx, bio);
   let tag: number;
   if (blk.functions) {
     trace.enter('__blk_mq_alloc_requests');
     trace.enter('blk_mq_get_tag');
     trace.enter('__blk_mq_get_tag');
-    tag = bitmapGet(tags.bitmap, ctx.cpu);
+    tag = takeBit(tags, hctx, ctx);
     trace.exit();
     trace.exit();
   } else {
-    tag = bitmapGet(tags.bitmap, ctx.cpu);
+    tag = takeBit(tags, hctx, ctx);
   }
-  const rq = tag < 0 ? null : rqCtxInit(blk, q, bio.opf, tag + tags.nrReserved, hctx, ctx);
+  const rq = tag < 0 ? null : rqCtxInit(blk, q, bio.opf, tags.staticRqs[tag + tags.nrReserved], hctx, ctx);
+  if (rq !== null && hctx.shared && rq.schedTags === null) countActive(hctx, rq);
   if (blk.functions) trace.exit();
   return rq;
 }
 
-/** @kernel block/blk-mq.c blk_mq_rq_ctx_init */
-export function rqCtxInit(blk: Blk, q: Queue, opf: number, tag: number, hctx: HwCtx, ctx: SwCtx): RequestImpl {
+/** Fills a request whose tag was taken. @kernel block/blk-mq.c blk_mq_rq_ctx_init */
+export function rqCtxInit(blk: Blk, q: Queue, opf: number, rq: RequestImpl, hctx: HwCtx, ctx: SwCtx): RequestImpl {
   const { trace } = blk;
   if (blk.functions) {
     trace.enter('blk_mq_rq_ctx_init');
     trace.exit();
   }
-  const { tags } = hctx;
-  const rq = tags.staticRqs[tag];
-  if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`tag ${tag} of ${tags.name} handed out while its request is in use`);
+  if (rq.state !== MQ_RQ_IDLE) blk.ex.bug(`tag ${rq.tag} of ${rq.tags.name} handed out while its request is in use`);
   if (rq.mqCtx !== ctx || rq.mqHctx !== hctx) {
     rq.q = q;
     rq.mqHctx = hctx;
@@ -236,7 +248,7 @@ export function rqCtxInit(blk: Blk, q: Queue, opf: number, tag: number, hctx: Hw
   }
   rq.cmdFlags = opf;
   rq.rqFlags = q.ioStat ? RQF_IO_STAT : 0;
-  if (q.elevator !== null && usesScheduler(opf)) rq.rqFlags |= RQF_USE_SCHED;
+  if (rq.schedTags !== null) rq.rqFlags |= RQF_USE_SCHED;
   rq.startTimeNs = blk.ex.now();
   rq.timeoutNs = 0;
   rq.endIo = null;
@@ -255,7 +267,7 @@ function usesScheduler(opf: number): boolean {
 function queueRequest(blk: Blk, q: Queue, bio: BioImpl, rq: RequestImpl, plug: Plug | null): void {
   if (blk.events) traceBio(blk, BLOCK_GETRQ, bio);
   bioToRequest(rq, bio);
-  if ((bio.opf & REQ_POLLED) !== 0) bio.cookie = rq.mqHctx.queueNum;
+  if ((bio.opf & REQ_POLLED) !== 0) bio.cookie = pollCookie(rq.mqHctx.queueNum, rq.tag);
   accountIoStart(rq);
   if ((bio.opf & FLUSH_FLAGS) !== 0 && insertFlush(blk, rq)) return;
   if (plug !== null) {
@@ -279,11 +291,14 @@ function bioToRequest(rq: RequestImpl, bio: BioImpl): void {
   rq.biotail = bio;
 }
 
-/** Issues bios that wait, as many as there are tags, under a plug. */
-function issueWaiting(blk: Blk, tags: Tags): void {
+/** Issues bios that wait, as many as there are tags, under a plug; returns how many. */
+function issueWaiting(blk: Blk, tags: Tags): number {
+  let issued = 0;
   const plug = blk.era.submitOwnsPlug && blk.plugDepth < MAX_NESTED ? blk.plugs[blk.plugDepth++] : null;
   while (tags.waitHead !== null && tags.bitmap.busy < tags.bitmap.depth) {
-    const bio = unparkFirst(tags) as BioImpl;
+    const bio = unparkAllowed(tags);
+    if (bio === null) break;
+    issued++;
     const hctx = bio.waitHctx as HwCtx;
     const rq = allocRequest(blk, hctx.queue, bio, hctx, bio.waitCtx as SwCtx) as RequestImpl;
     queueRequest(blk, hctx.queue, bio, rq, plug);
@@ -292,6 +307,7 @@ function issueWaiting(blk: Blk, tags: Tags): void {
     if (plug.count > 0) blkFlushPlug(blk, plug, false);
     blk.plugDepth--;
   }
+  return issued;
 }
 
 /**
@@ -301,12 +317,14 @@ function issueWaiting(blk: Blk, tags: Tags): void {
 export function giveTags(blk: Blk, tags: Tags): void {
   if (tags.draining) return;
   tags.draining = true;
+  let issued = 0;
   do {
     if (tags.waitingTasks.length > 0) grantTasks(tags, Math.max(blk.ex.cpu, 0));
-    issueWaiting(blk, tags);
+    issued = issueWaiting(blk, tags);
     // What was issued may have ended at once, and given its tag back meanwhile.
-  } while (tags.waitHead !== null && tags.bitmap.busy < tags.bitmap.depth);
+  } while (issued > 0 && tags.waitHead !== null && tags.bitmap.busy < tags.bitmap.depth);
   tags.draining = false;
+  if (tags.waitingHctxs.length > 0) for (const hctx of tags.waitingHctxs.splice(0)) runHwQueue(hctx, true);
 }
 
 function traceBio(blk: Blk, type: typeof BLOCK_GETRQ, bio: BioImpl): void {
@@ -328,6 +346,7 @@ export const submitBioWait = traced('submit_bio_wait', async (blk: Blk, bio: Bio
   const done = new Completion(blk.kernel, 'submit_bio_wait');
   bio.endIo = submitBioWaitEndio;
   bio.private = done;
+  bio.opf |= REQ_SYNC;
   submitBio(blk, bio);
   flushBeforeSleep(blk);
   while (bio.inFlight && (bio.opf & REQ_POLLED) !== 0) {

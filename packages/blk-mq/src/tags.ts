@@ -6,7 +6,9 @@
  */
 import { type Completion, complete, type HasKernel, type Kernel } from '@nvme-stack/kernel';
 import type { BioImpl } from './bio.js';
+import type { HwCtx } from './hw-ctx.js';
 import type { RequestImpl } from './request.js';
+import { mayQueue } from './tag-share.js';
 
 /** Index of a word's single bit by its de Bruijn product. */
 const BIT_INDEX = new Int8Array(32);
@@ -14,7 +16,8 @@ for (let i = 0; i < 32; i++) BIT_INDEX[Math.imul(1 << i, 0x077cb531) >>> 27] = i
 
 /** @kernel include/linux/sbitmap.h sbitmap_queue */
 export class TagBitmap {
-  readonly depth: number;
+  /** At most what `words` has room for. */
+  depth: number;
   readonly words: Int32Array;
   /** Where each CPU looks first: the tag it freed last, or the one after the last it took. */
   readonly hint: Int32Array;
@@ -26,6 +29,17 @@ export class TagBitmap {
     this.hint = new Int32Array(nrCpus);
     const tail = depth & 31;
     if (tail !== 0) this.words[this.words.length - 1] = -1 << tail;
+  }
+}
+
+/** Another depth, within the room there is; no bit is in use. @kernel lib/sbitmap.c sbitmap_queue_resize */
+export function resizeBitmap(map: TagBitmap, depth: number): void {
+  const { words } = map;
+  map.depth = Math.min(depth, words.length * 32);
+  map.hint.fill(0);
+  for (let index = 0; index < words.length; index++) {
+    const room = map.depth - index * 32;
+    words[index] = room >= 32 ? 0 : room <= 0 ? -1 : -1 << room;
   }
 }
 
@@ -113,6 +127,10 @@ export class Tags implements HasKernel {
   waitTail: BioImpl | null = null;
   /** Tasks that wait for a tag of a driver-private request. */
   readonly waitingTasks: TagWaiter[] = [];
+  /** Hardware queues whose scheduled requests wait for a tag of the driver's. */
+  readonly waitingHctxs: HwCtx[] = [];
+  /** Hardware queues in use that share these tags. @kernel include/linux/blk-mq.h blk_mq_tags.active_queues */
+  activeQueues = 0;
   /** Parked bios are being given tags further up the stack. */
   draining = false;
 
@@ -170,9 +188,10 @@ export function tagsBusy(tags: Tags): number {
   return tags.bitmap.busy + (tags.reserved === null ? 0 : tags.reserved.busy);
 }
 
-/** Puts a bio behind those that wait already. */
+/** Puts a bio, whose `waitHctx` is set, behind those that wait already. */
 export function parkForTag(tags: Tags, bio: BioImpl): void {
   bio.next = null;
+  (bio.waitHctx as HwCtx).nrWaiting++;
   if (tags.waitTail === null) tags.waitHead = bio;
   else tags.waitTail.next = bio;
   tags.waitTail = bio;
@@ -185,5 +204,22 @@ export function unparkFirst(tags: Tags): BioImpl | null {
   tags.waitHead = bio.next;
   if (tags.waitHead === null) tags.waitTail = null;
   bio.next = null;
+  (bio.waitHctx as HwCtx).nrWaiting--;
   return bio;
+}
+
+/** Takes the bio that has waited longest of those whose hardware queue may take another tag. */
+export function unparkAllowed(tags: Tags): BioImpl | null {
+  let before: BioImpl | null = null;
+  for (let bio = tags.waitHead; bio !== null; before = bio, bio = bio.next) {
+    const hctx = bio.waitHctx as HwCtx;
+    if (hctx.shared && hctx.schedTags !== tags && !mayQueue(hctx)) continue;
+    if (before === null) return unparkFirst(tags);
+    before.next = bio.next;
+    if (tags.waitTail === bio) tags.waitTail = before;
+    bio.next = null;
+    hctx.nrWaiting--;
+    return bio;
+  }
+  return null;
 }

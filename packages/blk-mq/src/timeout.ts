@@ -8,6 +8,8 @@ import { queueBusyIter } from './busy-iter.js';
 import { BLK_EH_RESET_TIMER, MQ_RQ_IDLE, MQ_RQ_IN_FLIGHT, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
 import type { Queue } from './queue.js';
 import type { RequestImpl } from './request.js';
+import { giveTags } from './submit.js';
+import { tagIdle } from './tag-share.js';
 import { BLOCK_RQ_ISSUE, devNumber, rwbs } from './trace-events.js';
 
 /** No timer is armed: any deadline is earlier. */
@@ -103,7 +105,13 @@ export async function timeoutWork(q: Queue): Promise<void> {
     if (rq.state === MQ_RQ_IN_FLIGHT && (rq.rqFlags & RQF_TIMED_OUT) === 0) nextNs = Math.min(nextNs, rq.deadlineNs);
     return true;
   });
-  if (nextNs !== TIMER_IDLE && nextNs <= q.timerFloorNs) armTimer(blk, q, nextNs);
+  if (nextNs === TIMER_IDLE) leaveShares(blk, q);
+  else if (nextNs <= q.timerFloorNs) armTimer(blk, q, nextNs);
+}
+
+/** Nothing is under way: who shares tags with this queue may have its part. */
+function leaveShares(blk: Blk, q: Queue): void {
+  for (const hctx of q.hctxs) if (tagIdle(hctx)) giveTags(blk, hctx.tags);
 }
 
 /** The driver may sleep over it. @kernel block/blk-mq.c blk_mq_rq_timed_out */

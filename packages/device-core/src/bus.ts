@@ -43,6 +43,7 @@ export function busRegister(core: DeviceCoreState, bus: BusType): void {
   const drivers = kobjectCreateAndAdd(core, 'drivers', subsys);
   const priv = new BusPrivate(core, bus, subsys, devices, drivers);
   for (const attribute of busAttributes(priv)) createFile(subsys, attribute);
+  createGroups(subsys, bus.busGroups ?? []);
   core.buses.set(bus, priv);
   sendUevent(subsys, 'add');
 }
@@ -58,6 +59,7 @@ export function busUnregister(core: DeviceCoreState, bus: BusType): void {
     );
   }
   core.buses.delete(bus);
+  removeGroups(priv.subsys, bus.busGroups ?? []);
   kobjectPut(priv.driversKset);
   kobjectPut(priv.devicesKset);
   kobjectPut(priv.subsys);

@@ -12,7 +12,7 @@ import { busProbeDevice } from './device-attach.js';
 import { devresReleaseAll } from './devres.js';
 import { type KobjectImpl, kobjectAdd, kobjectRemove } from './kobject.js';
 import type { Attribute, AttributeGroup } from './ports.js';
-import { powerGroup } from './power.js';
+import { powerGroup } from './power-files.js';
 import { deviceReleaseDriver } from './release-driver.js';
 import { faultAt } from './state.js';
 import { createFile, createGroup, createGroups, createLink, drainStores, removeGroups, removeLink } from './sysfs.js';

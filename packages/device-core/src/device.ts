@@ -26,6 +26,8 @@ export class DeviceImpl implements Device, HasKernel {
   readonly devt: DevT | null;
   /** Its node below /dev. */
   readonly nodeName: string;
+  /** Permission bits of that node. */
+  nodeMode = 0o600;
   /** Serialises probe, remove, suspend and shutdown. @kernel include/linux/device.h device_lock */
   readonly lock: Mutex;
   numaNode: number;
@@ -34,6 +36,7 @@ export class DeviceImpl implements Device, HasKernel {
   dma: DmaDevice | null = null;
   registered = false;
   matchDriver = true;
+  ueventSuppress = false;
   /** Being deleted: nothing binds to it any more. @kernel drivers/base/base.h device_private.dead */
   dead = false;
   /** A worker is on its way to probe it with this driver. @kernel drivers/base/base.h device_private.async_driver */

@@ -22,7 +22,7 @@ import { deviceAdd, deviceDel } from './device-add.js';
 import { deviceAttach } from './device-attach.js';
 import { devmAddAction } from './devres.js';
 import { driverFind, driverRegister, driverUnregister } from './driver.js';
-import { closeFile, ioctlFile, type OpenFileImpl, openFile } from './files.js';
+import { chmodNode, closeFile, ioctlFile, type OpenFileImpl, openFile, statNode } from './files.js';
 import { type KobjectImpl, kobjectCreateAndAdd, kobjectPut } from './kobject.js';
 import type { Device, DeviceCore, Kobject, OpenFile } from './ports.js';
 import { deviceShutdown, dpmResume, dpmSuspend } from './power.js';
@@ -160,7 +160,10 @@ function nodesAndPower(
   | 'close'
   | 'ioctl'
   | 'listNodes'
+  | 'statNode'
+  | 'chmodNode'
   | 'dpmSuspend'
+  | 'pmSuspendViaFirmware'
   | 'dpmResume'
   | 'deviceShutdown'
   | 'waitForDeviceProbe'
@@ -179,7 +182,10 @@ function nodesAndPower(
     close: (opened) => closeFile(file(opened)),
     ioctl: (opened, command, argument) => ioctlFile(file(opened), command, argument),
     listNodes: () => [...core.tables.nodes.keys()].sort(),
-    dpmSuspend: () => dpmSuspend(core),
+    statNode: (path) => statNode(core, path),
+    chmodNode: (path, mode) => chmodNode(core, path, mode),
+    dpmSuspend: (state = 'mem') => dpmSuspend(core, state),
+    pmSuspendViaFirmware: () => core.suspendState === 'mem',
     dpmResume: () => dpmResume(core),
     deviceShutdown: () => deviceShutdown(core),
     waitForDeviceProbe: () => waitForDeviceProbe(core),

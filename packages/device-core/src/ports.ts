@@ -13,6 +13,8 @@ export interface Attribute {
   readonly mode: number;
   /** Text with its newline, as the file holds it. */
   show?(): string;
+  /** What a reader waits for before `show`: a fresh log from the device and the like; `Sysfs.cat` calls it, `Sysfs.read` does not. Throws KernelError. Task context. */
+  fetch?(): Promise<void>;
   store?(text: string): Promise<void> | void;
   /** Writing it removes its own device, so whoever else removes that device does not wait for the writer. @kernel fs/kernfs/dir.c kernfs_remove_self */
   readonly removesItself?: boolean;
@@ -34,9 +36,12 @@ export interface Kobject {
   readonly path: string;
 }
 
-/** The file tree below /sys. Paths may go through links. Errors: ENOENT, EACCES, EISDIR. Task context. */
+/** The file tree below /sys. Paths may go through links. Errors: ENOENT, EACCES, EISDIR. Task context, but `read`, `list` and the like anywhere. */
 export interface Sysfs {
+  /** What the file shows without waiting. */
   read(path: string): string;
+  /** What `cat` prints: waits for what the file must fetch first. @kernel fs/kernfs/file.c kernfs_fop_read_iter */
+  cat(path: string): Promise<string>;
   write(path: string, text: string): Promise<void>;
   list(path: string): string[];
   readlink(path: string): string;
@@ -71,11 +76,16 @@ export interface BusType {
   /** CPUs of a device's interrupt vector, for queue mapping; null: no preference. */
   irqGetAffinity?(dev: Device, index: number): readonly number[] | null;
   readonly devGroups?: readonly AttributeGroup[];
+  /** Files of the bus itself, beside `uevent`, `drivers_probe` and `drivers_autoprobe`. @kernel include/linux/device/bus.h bus_type.bus_groups */
+  readonly busGroups?: readonly AttributeGroup[];
   /** Files of each driver on this bus (`new_id`, `remove_id`). */
   driverAttributes?(drv: DeviceDriver): readonly Attribute[];
   suspend?(dev: Device): Promise<void>;
   resume?(dev: Device): Promise<void>;
 }
+
+/** Sleeps under their names in /sys/power/state: `freeze` leaves the power on, `mem` gives it to firmware. @kernel kernel/power/suspend.c pm_states */
+export type SuspendState = 'freeze' | 'mem';
 
 /** @kernel include/linux/pm.h dev_pm_ops */
 export interface DevPmOps {
@@ -160,6 +170,8 @@ export interface Device extends HasKernel {
   readonly registered: boolean;
   /** Cleared while a bus is still adding it: no driver is looked for. @kernel include/linux/pci.h match_driver */
   matchDriver: boolean;
+  /** No uevents are sent for it. @kernel include/linux/device.h dev_set_uevent_suppress */
+  ueventSuppress: boolean;
 }
 
 /** @kernel include/linux/kdev_t.h dev_t */
@@ -175,6 +187,8 @@ export interface OpenFile {
   readonly path: string;
   readonly readable: boolean;
   readonly writable: boolean;
+  /** Who opened it may do what an administrator may. @kernel kernel/capability.c capable(CAP_SYS_ADMIN) */
+  readonly sysAdmin: boolean;
   /** What embeds the device (`Cdev.container`) when the driver's `open` runs; the driver's own afterwards. */
   privateData: unknown;
 }
@@ -194,9 +208,21 @@ export interface Cdev {
   readonly container: unknown;
 }
 
-/** Who calls an ioctl; `sysAdmin` is CAP_SYS_ADMIN. */
+/** How a node is opened, and by whom. */
 export interface OpenFlags {
+  /** Default: true. */
+  readonly read?: boolean;
   readonly write: boolean;
+  /** The opener has CAP_SYS_ADMIN (and every other capability); default: true. Anybody else needs the node's mode bits for others. */
+  readonly sysAdmin?: boolean;
+}
+
+/** A node below /dev. @kernel include/linux/stat.h kstat */
+export interface NodeStat {
+  readonly kind: 'char' | 'block';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly devt: DevT;
 }
 
 // ------------------------------------------------------------------------------------------ the subsystem
@@ -270,16 +296,22 @@ export interface DeviceCore {
   addNode(dev: Device, ops: FileOperations, container: unknown): void;
   removeNode(dev: Device): void;
 
-  /** Opens a node below /dev. Throws ENOENT, ENXIO. Task context. */
+  /** Opens a node below /dev. Throws ENOENT, ENXIO, EACCES. Task context. */
   open(path: string, flags: OpenFlags): Promise<OpenFile>;
   close(file: OpenFile): Promise<void>;
   ioctl(file: OpenFile, command: number, argument: unknown): Promise<number>;
   /** Names below /dev. */
   listNodes(): string[];
+  /** Throws ENOENT, ENOTDIR. */
+  statNode(path: string): NodeStat;
+  /** Permission bits of a node (new nodes: 0o600), gone with it. Throws ENOENT, ENOTDIR, EINVAL. @kernel fs/open.c chmod_common */
+  chmodNode(path: string, mode: number): void;
 
   /** Suspends every device, children first; a failure resumes those already asleep. @kernel drivers/base/power/main.c dpm_suspend */
-  dpmSuspend(): Promise<void>;
+  dpmSuspend(state?: SuspendState): Promise<void>;
   dpmResume(): Promise<void>;
+  /** Whether firmware takes the power away in the sleep that is under way. @kernel include/linux/suspend.h pm_suspend_via_firmware */
+  pmSuspendViaFirmware(): boolean;
   /** @kernel drivers/base/core.c device_shutdown */
   deviceShutdown(): Promise<void>;
   /** Waits for probes under way. @kernel drivers/base/dd.c wait_for_device_probe */

@@ -1,37 +1,16 @@
 /**
- * Power: suspending and resuming every device, the orderly stop at shutdown, and each device's `power` directory.
- * Kernel counterpart: drivers/base/power/main.c, drivers/base/power/sysfs.c, device_shutdown in drivers/base/core.c.
+ * Power: suspending and resuming every device, and the orderly stop at shutdown.
+ * Kernel counterpart: drivers/base/power/main.c, device_shutdown in drivers/base/core.c.
  */
 import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
 import { type DeviceImpl, getDevice, putDevice } from './device.js';
-import type { AttributeGroup } from './ports.js';
+import type { SuspendState } from './ports.js';
 import { type DeviceCoreState, log } from './state.js';
 import { devPrefix } from './uevent.js';
 
-/** Run-time power management never sleeps here: a device on a bus is `active`, all others have none. @kernel drivers/base/power/sysfs.c */
-export function powerGroup(dev: DeviceImpl): AttributeGroup {
-  let control = dev.bus === null ? 'auto' : 'on';
-  return {
-    name: 'power',
-    attributes: [
-      {
-        name: 'control',
-        mode: 0o644,
-        show: () => `${control}\n`,
-        store: (text) => {
-          const value = text.trim();
-          if (value !== 'on' && value !== 'auto')
-            throw new KernelError('EINVAL', `power/control '${value}': allowed are on, auto`);
-          control = value;
-        },
-      },
-      { name: 'runtime_status', mode: 0o444, show: () => (dev.bus === null ? 'unsupported\n' : 'active\n') },
-    ],
-  };
-}
-
 /** Children before parents. A device that refuses wakes those already asleep, and its error is thrown. @kernel drivers/base/power/main.c dpm_suspend */
-export const dpmSuspend = traced('dpm_suspend', async (core: DeviceCoreState): Promise<void> => {
+export const dpmSuspend = traced('dpm_suspend', async (core: DeviceCoreState, state: SuspendState): Promise<void> => {
+  core.suspendState = state;
   for (const dev of [...core.devices].reverse()) {
     if (!dev.registered) continue;
     getDevice(dev);
@@ -67,6 +46,7 @@ export const dpmResume = traced('dpm_resume', async (core: DeviceCoreState): Pro
     }
     putDevice(sleeper);
   }
+  core.suspendState = null;
 });
 
 /** @kernel drivers/base/power/main.c device_resume */

@@ -223,6 +223,67 @@ describe('driver_register', () => {
     await test.run(() => test.core.driverRegister(drv));
   });
 
+  // @acceptance 14
+  it.each(['6.12', '4.13', '4.10'] as const)(
+    'checks the bus, warns of a clash, looks for the name, adds the driver, its groups, and tells user space (%s)',
+    async (profile) => {
+      const symbols = (test: ReturnType<typeof createTestCore>): string[] =>
+        registrationTree(test).map((symbol) => symbol.trim());
+      const clashing = (bus: TestBus, more: Partial<DeviceDriver> = {}): DeviceDriver =>
+        testDriver(bus, 'nvme', 'default', { probe: async () => {}, ...more });
+
+      // Nothing is looked at, or warned of, before the bus is known to be there.
+      const unregistered = createTestCore({ profile });
+      await expect(unregistered.run(() => unregistered.core.driverRegister(clashing(new TestBus())))).rejects.toThrow();
+      expect(unregistered.dmesg().join()).not.toContain('needs updating');
+      expect(symbols(unregistered)).toEqual(['driver_register']);
+
+      // The warning comes before the name is looked for; a name that is taken ends it before anything is added.
+      const taken = createTestCore({ profile });
+      const bus = new TestBus();
+      await taken.run(async () => {
+        taken.core.busRegister(bus);
+        await taken.core.driverRegister(testDriver(bus, 'nvme'));
+      });
+      const before = taken.kernel.trace.entries.length;
+      await expect(taken.run(() => taken.core.driverRegister(clashing(bus)))).rejects.toMatchObject({ code: 'EBUSY' });
+      expect(taken.dmesg()).toEqual([
+        "Driver 'nvme' needs updating - please use bus_type methods",
+        "Error: Driver 'nvme' is already registered, aborting...",
+      ]);
+      expect(callTree(taken.kernel.trace.entries.slice(before), 'driver_register')).toEqual([
+        'driver_register',
+        '  driver_find',
+      ]);
+
+      // The rest in its order: when the groups are made, the devices have been probed; when the event is sent, all is there.
+      const good = createTestCore({ profile });
+      const order: string[] = [];
+      const own = new TestBus();
+      await good.run(async () => {
+        good.core.busRegister(own);
+        await addTestDevice(good.core, own, 'a', 'nvme');
+        good.core.subscribeUevents(({ action, devpath }) => order.push(`${action} ${devpath}`));
+        const groups = [
+          {
+            attributes: [{ name: 'extra', mode: 0o444, show: () => 'x\n' }],
+            isVisible: () => {
+              order.push(`groups after ${own.events.join(', ')}`);
+              return true;
+            },
+          },
+        ];
+        await good.core.driverRegister(testDriver(own, 'nvme', 'default', { groups }));
+      });
+      expect(order.filter((step) => !step.startsWith('bind'))).toEqual([
+        'groups after probe a',
+        'add /bus/test/drivers/nvme',
+      ]);
+      expect(symbols(good).slice(0, 3)).toEqual(['driver_register', 'driver_find', 'bus_add_driver']);
+      expect(symbols(good).at(-1)).toBe('kobject_uevent_env');
+    },
+  );
+
   it('goes on without bus groups that cannot be added, and says so', async () => {
     const test = createTestCore();
     const bus = new TestBus();

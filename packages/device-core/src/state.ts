@@ -22,7 +22,7 @@ import type { DeviceImpl } from './device.js';
 import type { DriverPrivate } from './driver.js';
 import { DEVICE_CORE_ERAS, type DeviceCoreEra } from './eras.js';
 import type { KobjectImpl } from './kobject.js';
-import type { BusType, DeviceClass, DeviceDriver, Uevent } from './ports.js';
+import type { BusType, DeviceClass, DeviceDriver, SuspendState, Uevent } from './ports.js';
 import { SysfsNode } from './sysfs-node.js';
 
 /** Makes steps fail on purpose. `fail(point)` returns a negative errno, or 0; a point is `symbol:object`, as `kobject_add:nvme0`. */
@@ -62,6 +62,8 @@ export class DeviceCoreState implements HasKernel {
   readonly drivers = new Map<DeviceDriver, DriverPrivate>();
   /** Every registered device, in order of registration: parents before children. */
   readonly devices = new Set<DeviceImpl>();
+  /** The sleep that is under way. */
+  suspendState: SuspendState | null = null;
   /** Devices `dpmSuspend` has put to sleep, in that order. */
   suspended: DeviceImpl[] = [];
 

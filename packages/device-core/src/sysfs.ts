@@ -103,12 +103,29 @@ export async function drainStores(core: DeviceCoreState, dir: SysfsNode): Promis
   });
 }
 
-function readFile(root: SysfsNode, path: string): string {
-  const { kind, mode, attribute } = walk(root, path);
-  if (kind === 'dir') throw new KernelError('EISDIR', path);
-  if ((mode & 0o444) === 0) throw new KernelError('EACCES', `${path} cannot be read`);
-  if (attribute?.show === undefined) throw new KernelError('EIO', `${path} has nothing to show`);
-  return attribute.show();
+/** Throws EISDIR, EACCES, EIO. */
+function shownFile(root: SysfsNode, path: string): SysfsNode & { attribute: { show(): string } } {
+  const node = walk(root, path);
+  if (node.kind === 'dir') throw new KernelError('EISDIR', path);
+  if ((node.mode & 0o444) === 0) throw new KernelError('EACCES', `${path} cannot be read`);
+  if (node.attribute?.show === undefined) throw new KernelError('EIO', `${path} has nothing to show`);
+  return node as SysfsNode & { attribute: { show(): string } };
+}
+
+/** Whoever removes the file's device waits for the reader. */
+async function catFile(core: DeviceCoreState, path: string): Promise<string> {
+  const { ex } = core.kernel;
+  ex.mightSleep('kernfs_fop_read_iter');
+  const node = shownFile(core.sysfsRoot, path);
+  const active = { node, task: ex.current };
+  core.activeStores.add(active);
+  try {
+    await node.attribute.fetch?.();
+    return node.attribute.show();
+  } finally {
+    core.activeStores.delete(active);
+    wakeUpAll(core.storeDone);
+  }
 }
 
 async function writeFile(core: DeviceCoreState, path: string, text: string): Promise<void> {
@@ -133,7 +150,8 @@ async function writeFile(core: DeviceCoreState, path: string, text: string): Pro
 export function createSysfs(core: DeviceCoreState): Sysfs {
   const root = core.sysfsRoot;
   return {
-    read: (path) => readFile(root, path),
+    read: (path) => shownFile(root, path).attribute.show(),
+    cat: (path) => catFile(core, path),
     write: (path, text) => writeFile(core, path, text),
     list: (path) => {
       const node = walk(root, path);

@@ -43,6 +43,7 @@ export function sendUevent(
   extra: Readonly<Record<string, string>> = {},
 ): void {
   if (action === 'remove') kobj.removeUeventSent = true;
+  if (kobj.device?.ueventSuppress === true) return;
   const subsystem = subsystemOf(kobj);
   if (subsystem === null) return;
   const { core } = kobj;

@@ -12,9 +12,11 @@ import type {
   Clock,
   CpuHotplug,
   Executor,
+  ExecutorOptions,
   FrontDoor,
   HostLoop,
   Kernel,
+  KernelExecutor,
   KernelProfile,
   LiveObjects,
   PhysicalMemory,
@@ -49,6 +51,8 @@ export interface KernelOptions {
   readonly strict?: boolean;
   /** A real clock; default: virtual time. */
   readonly clock?: Clock;
+  /** Makes the executor itself; default: the one of this package. */
+  readonly makeExecutor?: (options: ExecutorOptions) => KernelExecutor;
   /** Wraps the executor that everything but the kernel's own loop is given, as `tracedExecutor` does. */
   readonly executor?: (inner: Executor) => Executor;
   /** Makes the RAM; default: an arena of `memoryBytes`. */
@@ -68,7 +72,8 @@ export function createKernel(options: KernelOptions): KernelInstance {
   const costs = { ...DEFAULT_COSTS, ...options.costs };
   const random = createRandomStreams(options.seed ?? 1);
   const checks = options.checks ?? 'full';
-  const loop = new ExecutorImpl({
+  const makeExecutor = options.makeExecutor ?? ((own: ExecutorOptions) => new ExecutorImpl(own));
+  const loop = makeExecutor({
     nrCpus,
     clock: options.clock ?? null,
     wakeNs: costs.wakeNs,

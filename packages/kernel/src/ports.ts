@@ -6,6 +6,7 @@ export * from './ports/contexts.js';
 export * from './ports/cpus.js';
 export * from './ports/executor.js';
 export * from './ports/instance.js';
+export * from './ports/loop.js';
 export * from './ports/memory.js';
 export * from './ports/reports.js';
 export * from './ports/resources.js';

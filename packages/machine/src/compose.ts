@@ -35,10 +35,14 @@ export interface Composition {
 /** Puts a machine together; nothing of it has run yet. Throws a RangeError for what a controller refuses. */
 export function compose(description: ResolvedMachine, options: MachineOptions): Composition {
   const parts = options.parts ?? {};
-  const plans = description.nvme.map(planNamespaces);
+  const { board } = parts;
+  // An external board has its controllers already.
+  const nvme = board === undefined ? description.nvme : [];
+  const plans = nvme.map(planNamespaces);
   const arena = createArena(description.memoryMiB << 20, plans, parts);
   const { kernel, door } = (parts.kernel ?? createKernel)({
-    host: hostLoop,
+    host: board?.host(hostLoop) ?? hostLoop,
+    ...(board === undefined ? {} : { clock: board.clock, costs: board.costs }),
     profile: description.profile,
     nrCpus: description.cpus,
     nrNodes: description.numaNodes,
@@ -73,10 +77,10 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     irqs,
     workqueues,
   });
-  const slots = placeControllers(description.nvme).map((slot, index) => ({
+  const slots = placeControllers(nvme).map((slot, index) => ({
     slot,
     function: makeController(
-      description.nvme[index] as MachineNvme,
+      nvme[index] as MachineNvme,
       index,
       plans[index],
       arena,
@@ -84,14 +88,17 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
       options.faultPlans?.[index],
     ),
   }));
-  const platform = (parts.platform ?? createPlatformSim)({
-    kernel,
-    irqs,
-    slots,
-    chipset: description.pci === 'q35' ? 'q35' : 'none',
-    rootPorts: [],
-    moveInRam: arena.move,
-  });
+  const platform =
+    board?.platform({ kernel, irqs }) ??
+    (parts.platform ?? createPlatformSim)({
+      kernel,
+      irqs,
+      slots,
+      chipset: description.pci === 'q35' ? 'q35' : 'none',
+      rootPorts: [],
+      moveInRam: arena.move,
+    });
+  board?.onFailure((reason) => door.close(reason));
   provideNvmeModules(modules, nvmeCore, nvmePciDriver);
   const subsystems: Subsystems = {
     kernel,
@@ -125,7 +132,8 @@ function planNamespaces(nvme: MachineNvme): NamespacePlan {
   return { namespaces, files: (nvme.namespaces ?? []).map((namespace) => namespace.file ?? null) };
 }
 
-function placeControllers(controllers: readonly MachineNvme[]): number[] {
+/** The slot of each controller. */
+export function placeControllers(controllers: readonly MachineNvme[]): number[] {
   const taken = new Set(controllers.map(({ slot }) => slot));
   let next = FIRST_NVME_SLOT;
   return controllers.map((nvme) => {

@@ -4,7 +4,11 @@
  */
 
 import type { Checks, KernelProfile, TraceLevel } from '@nvme-stack/kernel';
-import type { NamespaceDescription, NvmeControllerDescription } from '@nvme-stack/nvme-controller';
+import {
+  faultPlanSchema,
+  type NamespaceDescription,
+  type NvmeControllerDescription,
+} from '@nvme-stack/nvme-controller';
 import { type JsonSchema, validate } from './schema.js';
 
 /** A namespace's size in MiB, or in bytes as the controller's description has it. */
@@ -20,14 +24,16 @@ export type MachineNvme = Omit<NvmeControllerDescription, 'namespaces'> & {
   readonly namespaces?: readonly MachineNamespace[];
   /** PCI device number on bus 0; the next free one from 3 unless told. */
   readonly slot?: number;
+  /** Properties under QEMU's names (`cmb_size_mb`, `max_ioqpairs`), for whichever controller is behind the port. */
+  readonly properties?: Readonly<Record<string, string | number | boolean>>;
 };
 
 /** A whole machine. Everything has a default. */
 export interface MachineDescription {
   /** The kernel whose flow and texts the machine follows. */
   readonly profile?: KernelProfile;
-  /** Where the devices are: in this process. */
-  readonly platform?: 'sim';
+  /** Where the devices are: in this process, or in a QEMU (entry point `@nvme-stack/machine/node` only). */
+  readonly platform?: 'sim' | 'qemu';
   readonly cpus?: number;
   readonly numaNodes?: number;
   readonly memoryMiB?: number;
@@ -49,7 +55,7 @@ export interface MachineDescription {
 export type ResolvedMachine = Required<MachineDescription>;
 
 /** Profiles that this version has. */
-export const PROFILES: readonly KernelProfile[] = ['6.12'];
+export const PROFILES: readonly KernelProfile[] = ['6.12', '6.1', '4.13', '4.10'];
 
 const integer = (minimum: number, maximum: number, description: string): JsonSchema => ({
   type: 'integer',
@@ -89,20 +95,85 @@ const LATENCY: JsonSchema = {
   },
 };
 
+const object = (
+  description: string,
+  properties: Readonly<Record<string, JsonSchema>>,
+  required: string[] = [],
+): JsonSchema => ({
+  type: 'object',
+  additionalProperties: false,
+  description,
+  properties,
+  required,
+});
+
+/** What a controller may have or not. */
+const HARDWARE: Readonly<Record<string, JsonSchema>> = {
+  pci: object('What the PCI header says the function is.', {
+    vendorId: integer(0, 0xffff, 'Vendor.'),
+    deviceId: integer(0, 0xffff, 'Device.'),
+    revisionId: integer(0, 0xff, 'Revision.'),
+    classCode: integer(0, 0xffffff, 'Class, 24 bits; 0x010802 is NVM Express.'),
+    subsystemVendorId: integer(0, 0xffff, 'Subsystem vendor.'),
+    subsystemId: integer(0, 0xffff, 'Subsystem.'),
+  }),
+  interrupts: { enum: ['msix', 'msi', 'msi-and-msix', 'intx'], description: 'Interrupts beside the pin.' },
+  msiVectors: { enum: [1, 2, 4, 8, 16, 32], description: 'Messages of MSI.' },
+  version: { enum: ['1.0', '1.1', '1.2', '1.3', '1.4'], description: 'The specification the controller follows.' },
+  sqEntryBytes: { enum: [64, 128], description: 'Bytes of an I/O submission entry.' },
+  cmb: object(
+    'A controller memory buffer in BAR 2.',
+    {
+      sizeMiB: { enum: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024], description: 'Its size in MiB.' },
+      legacy: { type: 'boolean', description: 'Always visible, as before NVMe 1.4.' },
+    },
+    ['sizeMiB'],
+  ),
+  hmb: object(
+    'A wish for a host memory buffer; sizes are multiples of 4 KiB.',
+    {
+      preferredKiB: integer(4, Number.MAX_SAFE_INTEGER, 'HMPRE.'),
+      minimumKiB: integer(0, Number.MAX_SAFE_INTEGER, 'HMMIN.'),
+      minimumPieceKiB: integer(0, Number.MAX_SAFE_INTEGER, 'HMMINDS.'),
+      maximumPieces: integer(0, 0xffff, 'HMMAXD.'),
+      lookupNs: integer(0, Number.MAX_SAFE_INTEGER, 'What a look-up on the medium takes, virtual nanoseconds.'),
+    },
+    ['preferredKiB'],
+  ),
+  interruptCoalescing: { type: 'boolean', description: 'Features 08h and 09h can be set.' },
+  powerStates: {
+    type: 'array',
+    maxItems: 32,
+    description: 'Power states, the working one first.',
+    items: object(
+      'A power state.',
+      {
+        maxPower: integer(0, 0xffff, 'Units of 0.01 W.'),
+        entryLatencyUs: integer(0, 0xffffffff, 'Microseconds to enter it.'),
+        exitLatencyUs: integer(0, 0xffffffff, 'Microseconds to leave it.'),
+        nonOperational: { type: 'boolean', description: 'No I/O is done in it.' },
+      },
+      ['maxPower', 'entryLatencyUs', 'exitLatencyUs'],
+    ),
+  },
+  apst: { type: 'boolean', description: 'Autonomous power state transitions.' },
+};
+
 const NVME: JsonSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
     slot: integer(1, 30, 'PCI device number on bus 0.'),
+    properties: { type: 'object', additionalProperties: true, description: "Properties under QEMU's names." },
     preset: { enum: ['qemu-7.2'], description: "Identity and features of QEMU 7.2's device." },
     serial: { type: 'string', description: 'Serial number, up to 20 characters.' },
     model: { type: 'string', description: 'Model number, up to 40 characters.' },
     firmware: { type: 'string', description: 'Firmware revision, up to 8 characters.' },
     subsystemNqn: { type: 'string', description: 'NVMe qualified name of the subsystem.' },
     mdts: integer(0, 15, 'Largest transfer as a power of two of 4 KiB pages; 0: no limit.'),
-    maxIoQueuePairs: integer(1, 2047, 'I/O queue pairs the controller grants.'),
+    maxIoQueuePairs: integer(0, 2047, 'I/O queue pairs the controller grants; 0: it is administrative.'),
     msixVectors: integer(1, 2048, 'MSI-X vectors.'),
-    mqes: integer(1, 0xffff, 'CAP.MQES, largest queue, 0-based.'),
+    mqes: integer(0, 0xffff, 'CAP.MQES, largest queue, 0-based.'),
     timeout: integer(0, 255, 'CAP.TO in units of 500 ms.'),
     dstrd: integer(0, 8, 'CAP.DSTRD: doorbell stride 4 << n bytes.'),
     readyDelayNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual time from CC.EN = 1 to CSTS.RDY = 1.'),
@@ -112,7 +183,9 @@ const NVME: JsonSchema = {
     sgl: { type: 'boolean', description: 'SGLs for I/O commands.' },
     volatileWriteCache: { type: 'boolean', description: 'A volatile write cache is present.' },
     subsystemReset: { type: 'boolean', description: 'NVM subsystem reset.' },
+    ...HARDWARE,
     latency: LATENCY,
+    faults: faultPlanSchema,
     namespaces: { type: 'array', items: NAMESPACE, maxItems: 256, description: 'Namespaces of the controller.' },
   },
 };
@@ -125,7 +198,7 @@ export const machineSchema: JsonSchema = {
   additionalProperties: false,
   properties: {
     profile: { enum: PROFILES, description: 'The kernel whose flow and texts the machine follows.' },
-    platform: { enum: ['sim'], description: 'Where the devices are.' },
+    platform: { enum: ['sim', 'qemu'], description: 'Where the devices are.' },
     cpus: integer(1, 64, 'CPUs.'),
     numaNodes: integer(1, 8, 'NUMA nodes; at most as many as CPUs.'),
     memoryMiB: integer(8, 2048, 'RAM in MiB.'),

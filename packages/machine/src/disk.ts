@@ -111,9 +111,20 @@ async function write(
   const buffer = allocBuffer(subsystems.kernel, bytes.length, 'direct write', layout?.pieceBytes);
   try {
     buffer.write(0, bytes);
-    await transfer(subsystems, name, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE, offset, buffer);
+    await blkdevWriteIter(subsystems, name, offset, buffer);
   } finally {
     buffer.free();
+  }
+}
+
+/** @kernel block/fops.c blkdev_write_iter */
+async function blkdevWriteIter(subsystems: Subsystems, name: string, offset: number, buffer: IoBuffer): Promise<void> {
+  const { blkMq } = subsystems;
+  const plug = blkMq.writesArePlugged ? blkMq.blkStartPlug() : null;
+  try {
+    await transfer(subsystems, name, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE, offset, buffer);
+  } finally {
+    if (plug !== null) blkMq.blkFinishPlug(plug);
   }
 }
 

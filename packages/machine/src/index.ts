@@ -17,6 +17,12 @@
  * @packageDocumentation
  */
 export {
+  BLK_STS_OK,
+  REQ_OP_READ,
+  REQ_OP_WRITE,
+  REQ_SYNC,
+} from '@nvme-stack/blk-mq/ports';
+export {
   type CallNode,
   type CallTreeOptions,
   callForest,
@@ -25,6 +31,20 @@ export {
   KernelError,
   type TraceEntry,
 } from '@nvme-stack/kernel';
+export {
+  NVME_IOCTL_ADMIN_CMD,
+  NVME_IOCTL_ADMIN64_CMD,
+  NVME_IOCTL_ID,
+  NVME_IOCTL_IO_CMD,
+  NVME_IOCTL_IO64_CMD,
+  NVME_IOCTL_IO64_CMD_VEC,
+  NVME_IOCTL_RESCAN,
+  NVME_IOCTL_RESET,
+  NVME_IOCTL_SUBMIT_IO,
+  NVME_IOCTL_SUBSYS_RESET,
+  type NvmePassthruCmd,
+  type NvmeUserIo,
+} from '@nvme-stack/nvme-core/ports';
 export {
   type MachineDescription,
   type MachineNamespace,

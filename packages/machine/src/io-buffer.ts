@@ -73,12 +73,11 @@ function allocPieces(kernel: Kernel, sizeBytes: number, owner: string, pieceByte
   const spacers: number[] = [];
   let short = false;
   for (const length of pieceBytes) {
-    const first: number = short ? NO_PAGE : memory.allocPages(pagesOf(length), owner);
+    // A page behind each piece keeps the next one apart; it is given back below.
+    const first: number = short ? NO_PAGE : memory.allocPages(pagesOf(length) + 1, owner);
     short ||= first === NO_PAGE;
     for (let at = 0; first !== NO_PAGE && at < length; at += PAGE_SIZE) pages.push(first + at);
-    // A page between two pieces keeps them apart; it is given back below.
-    const spacer: number = short ? NO_PAGE : memory.allocPages(1, owner);
-    if (spacer !== NO_PAGE) spacers.push(spacer);
+    if (first !== NO_PAGE) spacers.push(first + length);
   }
   for (const spacer of spacers) memory.freePages(spacer, 1);
   if (!short) return pages;

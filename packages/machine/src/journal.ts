@@ -51,6 +51,8 @@ async function repeat(machine: Machine, { method, args }: JournalCall): Promise<
       return machine.disk(first).discard(second, third);
     case 'disk.writeZeroes':
       return machine.disk(first).writeZeroes(second, third);
+    case 'sysfs.cat':
+      return machine.sysfs.cat(first);
     case 'sysfs.write':
       return machine.sysfs.write(first, second);
     case 'cpu.offline':
@@ -59,6 +61,12 @@ async function repeat(machine: Machine, { method, args }: JournalCall): Promise<
       return machine.cpu(first).online();
     case 'device.unplug':
       return machine.device(first).unplug();
+    case 'device.faults.set':
+      return machine.device(first).faults.set(second);
+    case 'device.faults.add':
+      return machine.device(first).faults.add(second);
+    case 'device.faults.clear':
+      return machine.device(first).faults.clear();
     default: {
       const call = (machine as unknown as Record<string, (...rest: unknown[]) => Promise<unknown>>)[method];
       if (call === undefined)

@@ -1,19 +1,20 @@
 /**
  * The front door of a whole machine: from power-on to I/O with plain `await`.
  */
-import type { DeviceCore } from '@nvme-stack/device-core/ports';
 import { type FrontDoor, KernelError, sleepNs } from '@nvme-stack/kernel';
 import type { Composition } from './compose.js';
 import { compose } from './compose.js';
 import { cpuOf, refuseOffline } from './cpu.js';
 import { type MachineDescription, type MachineNvme, resolveMachine } from './description.js';
+import { deviceFaults } from './device-faults.js';
 import { openDisk } from './disk.js';
 import { allocBuffer } from './io-buffer.js';
+import { copyOfArgument, ioctl } from './ioctl.js';
 import { JournalRecorder, replayJournal } from './journal.js';
 import type { Journal, Machine, MachineDevice, MachineOptions, Subsystems } from './ports.js';
 
-/** How far ahead `settle` looks for work, in nanoseconds. */
-const SETTLE_HORIZON_NS = 1e9;
+/** How far ahead `settle` looks for work, in nanoseconds: not as far as to what looks after a controller every second. */
+const SETTLE_HORIZON_NS = 0.7e9;
 const PCI_FUNCTIONS = 8;
 
 /** Builds a machine from its description and boots it: the PCI bus is enumerated, no driver is loaded. Rejects with one RangeError sentence for a bad description. */
@@ -22,6 +23,9 @@ export async function createMachine(
   options: MachineOptions = {},
 ): Promise<Machine> {
   const resolved = resolveMachine(description);
+  if (resolved.platform === 'qemu' && options.parts?.board === undefined) {
+    throw new RangeError('machine.platform is "qemu"; allowed here: "sim" (@nvme-stack/machine/node starts QEMU)');
+  }
   const composition = compose(resolved, options);
   const { subsystems, door } = composition;
   await door.call('swapper', async () => {
@@ -74,8 +78,11 @@ function frontDoor(
     allocBuffer: (sizeBytes, layout) => allocBuffer(kernel, sizeBytes, 'user buffer', layout?.pieceBytes),
     allocBio: (maxVecs) => blkMq.allocBio(maxVecs),
     submitBio: (bio) => door.call('submit_bio', () => blkMq.submitBioWait(bio)),
-    ioctl: (path, command, argument) =>
-      call('ioctl', [path, command, argument], () => ioctl(deviceCore, path, command, argument)),
+    ioctl: (path, command, argument, flags) =>
+      call('ioctl', [path, command, copyOfArgument(argument), flags], () =>
+        ioctl(deviceCore, path, command, argument, flags),
+      ),
+    chmod: (path, mode) => call('chmod', [path, mode], async () => deviceCore.chmodNode(path, mode)),
     task: (name, main, cpu) => {
       const refusal = refuseOffline(kernel, name, cpu);
       return refusal === null ? door.call(name, () => main(subsystems), cpu) : Promise.reject(refusal);
@@ -83,6 +90,7 @@ function frontDoor(
     dmesg: () => kernel.printk.dmesg(),
     sysfs: {
       read: (path) => sysfs.read(path),
+      cat: (path) => call('sysfs.cat', [path], () => sysfs.cat(path)),
       write: (path, text) => call('sysfs.write', [path, text], () => sysfs.write(path, text)),
       list: (path) => sysfs.list(path),
       readlink: (path) => sysfs.readlink(path),
@@ -94,7 +102,7 @@ function frontDoor(
     cpu: (cpu) => cpuOf(subsystems, cpu, call),
     device: (bdf) => deviceAt(subsystems, bdf, call),
     plug: (nvme) => plug(subsystems, door, makeController, nvme, call),
-    suspend: () => call('suspend', [], () => deviceCore.dpmSuspend()),
+    suspend: (state) => call('suspend', [state], () => deviceCore.dpmSuspend(state)),
     resume: () => call('resume', [], () => deviceCore.dpmResume()),
     shutdown: () => call('shutdown', [], () => deviceCore.deviceShutdown()),
     run: (ns) => call('run', [ns], () => sleepNs(kernel, ns)),
@@ -105,15 +113,6 @@ function frontDoor(
     close: () => door.close('the machine is closed'),
     [Symbol.asyncDispose]: async () => door.close('the machine is closed'),
   };
-}
-
-async function ioctl(deviceCore: DeviceCore, path: string, command: number, argument: unknown): Promise<number> {
-  const file = await deviceCore.open(path, { write: true });
-  try {
-    return await deviceCore.ioctl(file, command, argument);
-  } finally {
-    await deviceCore.close(file);
-  }
 }
 
 function queuesOf({ nvmeCore, nvmePciDriver }: Subsystems, name: string): ReturnType<Machine['queues']> {
@@ -134,6 +133,9 @@ function deviceAt({ pciBus, platform }: Subsystems, bdf: string, call: Caller): 
       return pciBus.pciGetDevice(bdf);
     },
     function: fn,
+    get faults() {
+      return deviceFaults(fn, bdf, call);
+    },
     unplug: () => call('device.unplug', [bdf], async () => platform.unplug(address)),
   };
 }

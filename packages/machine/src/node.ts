@@ -1,19 +1,29 @@
 /**
- * The front door in Node: namespaces may be raw disk images.
+ * The front door in Node: namespaces may be raw disk images, and the devices may be QEMU's (`platform: 'qemu'`).
  *
  * @packageDocumentation
  */
 import { statSync } from 'node:fs';
 import { FileBlockStore } from '@nvme-stack/nvme-controller/node';
-import type { MachineDescription, MachineNamespace } from './description.js';
+import { startQemu } from '@nvme-stack/platform-qemu/node';
+import { type MachineDescription, type MachineNamespace, resolveMachine } from './description.js';
 import { createMachine as createMachineAnywhere } from './machine.js';
+import { qemuBoard } from './node/qemu-board.js';
+import { qemuOptions } from './node/qemu-options.js';
 import type { Machine, MachineOptions } from './ports.js';
+
+export { QemuError, qemuMissing } from '@nvme-stack/platform-qemu/node';
+export { type QemuBoardOptions, qemuBoard } from './node/qemu-board.js';
+export { qemuOptions } from './node/qemu-options.js';
 
 /** As the other entry point's, but a namespace with `file` is that raw image, read-only if it says so. Throws one sentence when the image cannot be used. */
 export async function createMachine(
   description: MachineDescription = {},
   options: MachineOptions = {},
 ): Promise<Machine> {
+  if (description.platform === 'qemu' && options.parts?.board === undefined) {
+    return createOnQemu(description, options);
+  }
   const stores: FileBlockStore[] = [];
   const own = options.parts?.blockStore;
   const machine = await createMachineAnywhere(withSizes(description), {
@@ -38,6 +48,33 @@ export async function createMachine(
     close: { value: closeAll },
     [Symbol.asyncDispose]: { value: async () => closeAll() },
   });
+}
+
+/** Starts a QEMU for the machine, which ends with it. */
+async function createOnQemu(description: MachineDescription, options: MachineOptions): Promise<Machine> {
+  const qemu = await startQemu(qemuOptions(resolveMachine(description)));
+  try {
+    const parts = { ...options.parts, board: qemuBoard(qemu) };
+    const machine = await createMachineAnywhere(description, { ...options, parts });
+    const { close } = machine;
+    return Object.defineProperties(machine, {
+      close: {
+        value: () => {
+          close();
+          void qemu.stop();
+        },
+      },
+      [Symbol.asyncDispose]: {
+        value: async () => {
+          close();
+          await qemu.stop();
+        },
+      },
+    });
+  } catch (error) {
+    await qemu.stop();
+    throw error;
+  }
 }
 
 function withSizes(description: MachineDescription): MachineDescription {

@@ -13,6 +13,7 @@ export function provideNvmeModules(modules: Modules, core: NvmeCore, driver: Nvm
     params: core.params,
     info: { ...INFO, description: 'NVMe host core framework' },
     initSymbol: 'nvme_core_init',
+    exitSymbol: 'nvme_core_exit',
     init: (params) => core.nvmeCoreInit(params),
     exit: () => core.nvmeCoreExit(),
   });
@@ -22,6 +23,7 @@ export function provideNvmeModules(modules: Modules, core: NvmeCore, driver: Nvm
     params: driver.params,
     info: { ...INFO, description: 'NVMe host PCIe transport driver' },
     initSymbol: 'nvme_init',
+    exitSymbol: 'nvme_exit',
     init: (params) => driver.nvmeInit(params),
     exit: () => driver.nvmeExit(),
   });

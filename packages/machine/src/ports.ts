@@ -2,13 +2,38 @@
  * The front door's types: a machine, its disks, its parts, its journal.
  */
 import type { Bio, BlkMq, BlkStatus, Partition } from '@nvme-stack/blk-mq/ports';
-import type { DeviceCore, Uevent } from '@nvme-stack/device-core/ports';
+import type { DeviceCore, OpenFlags, SuspendState, Uevent } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
-import type { Kernel, KernelInstance, KernelOptions, Leak, TraceEntry, TraceLevel } from '@nvme-stack/kernel';
+import type {
+  Clock,
+  Costs,
+  HostLoop,
+  Kernel,
+  KernelInstance,
+  KernelOptions,
+  Leak,
+  TraceEntry,
+  TraceLevel,
+} from '@nvme-stack/kernel';
 import type { ModuleDefinition, Modules } from '@nvme-stack/modules/ports';
-import type { NvmeControllerDeps, NvmeControllerDescription } from '@nvme-stack/nvme-controller';
-import type { BlockStore, FaultPlan } from '@nvme-stack/nvme-controller/ports';
-import type { NvmeCore } from '@nvme-stack/nvme-core/ports';
+import type {
+  FaultPlanDescription,
+  FaultRule,
+  NvmeControllerDeps,
+  NvmeControllerDescription,
+} from '@nvme-stack/nvme-controller';
+import type { BlockStore, FaultPlan, FaultRuleReport } from '@nvme-stack/nvme-controller/ports';
+import type {
+  NVME_IOCTL_ADMIN_CMD,
+  NVME_IOCTL_ADMIN64_CMD,
+  NVME_IOCTL_IO_CMD,
+  NVME_IOCTL_IO64_CMD,
+  NVME_IOCTL_IO64_CMD_VEC,
+  NVME_IOCTL_SUBMIT_IO,
+  NvmeCore,
+  NvmePassthruCmd,
+  NvmeUserIo,
+} from '@nvme-stack/nvme-core/ports';
 import type { NvmePciDriver, NvmePciDriverDeps, NvmeQueueInfo } from '@nvme-stack/nvme-pci-driver/ports';
 import type { PciBus, PciDev } from '@nvme-stack/pci-bus/ports';
 import type { PciFunction } from '@nvme-stack/pci-function';
@@ -28,6 +53,18 @@ export interface Subsystems {
   readonly nvmeCore: NvmeCore;
   readonly nvmePciDriver: NvmePciDriver;
   readonly platform: PlatformSim;
+}
+
+/** A board outside this process: it has its own devices, and time passes there by itself. */
+export interface ExternalBoard {
+  readonly clock: Clock;
+  /** What CPU time costs beside the time that passes. */
+  readonly costs: Partial<Costs>;
+  /** The host's loop, as the machine is to use it: a wait also ends when the board has something to say. */
+  host(loop: HostLoop): HostLoop;
+  platform(deps: { readonly kernel: Kernel; readonly irqs: Irqs }): PlatformSim;
+  /** Calls `listener` once, with the reason, when the board is no more; the machine then refuses and rejects every call. */
+  onFailure(listener: (reason: string) => void): void;
 }
 
 /** What the factory of each subsystem is given. */
@@ -62,6 +99,8 @@ export interface MachineParts {
   }) => NvmeCore;
   readonly nvmePciDriver?: (deps: NvmePciDriverDeps) => NvmePciDriver;
   readonly platform?: (deps: PlatformSimDeps) => PlatformSim;
+  /** Takes the place of the platform; the controllers are the board's own, `nvme` of the description is not built. */
+  readonly board?: ExternalBoard;
   /** The hardware in a slot; any `PciFunction` will do. */
   readonly controller?: (description: NvmeControllerDescription, deps: NvmeControllerDeps) => PciFunction;
   /** The medium of a namespace; null: the machine's own memory. */
@@ -122,8 +161,21 @@ export interface MachineDevice {
   readonly pdev: PciDev | null;
   /** The hardware; a `NvmeController` unless `parts.controller` made it. */
   readonly function: PciFunction;
+  /** Misbehaviour of an NVMe controller; throws EOPNOTSUPP for any other function. */
+  readonly faults: MachineFaults;
   /** Surprise removal. */
   unplug(): Promise<void>;
+}
+
+/** The fault plan of a controller at run time; changes are in the journal. Rejects with a RangeError for a bad rule. */
+export interface MachineFaults {
+  /** Rules in force, and how often each has acted. */
+  readonly rules: readonly FaultRuleReport[];
+  /** Replaces all rules. */
+  set(plan: FaultPlanDescription): Promise<void>;
+  add(rule: FaultRule): Promise<void>;
+  /** Takes all rules back. */
+  clear(): Promise<void>;
 }
 
 /** A CPU, and the switch it has. */
@@ -139,6 +191,19 @@ export interface MachineCpu {
   /** Brings it back; nothing happens when it is on. */
   online(): Promise<void>;
 }
+
+/** Structures of the ioctls that send a command, by the ioctl's number. */
+export interface IoctlArguments {
+  readonly [NVME_IOCTL_ADMIN_CMD]: NvmePassthruCmd;
+  readonly [NVME_IOCTL_ADMIN64_CMD]: NvmePassthruCmd;
+  readonly [NVME_IOCTL_IO_CMD]: NvmePassthruCmd;
+  readonly [NVME_IOCTL_IO64_CMD]: NvmePassthruCmd;
+  readonly [NVME_IOCTL_IO64_CMD_VEC]: NvmePassthruCmd;
+  readonly [NVME_IOCTL_SUBMIT_IO]: NvmeUserIo;
+}
+
+/** What an ioctl takes: its structure where it is known here, else whatever the node's driver expects. */
+export type IoctlArgument<C extends number> = C extends keyof IoctlArguments ? IoctlArguments[C] : unknown;
 
 /** One call at the front door. */
 export interface JournalCall {
@@ -184,14 +249,30 @@ export interface Machine {
   allocBio(maxVecs: number): Bio;
   /** Submits a bio in a task of its own and waits for its end; for the hot path use `task` and `subsystems.blkMq`. */
   submitBio(bio: Bio): Promise<BlkStatus>;
-  ioctl(path: string, command: number, argument: unknown): Promise<number>;
+  /**
+   * Opens a node, sends an ioctl (NVME_IOCTL_ADMIN_CMD and its like, from `@nvme-stack/nvme-core/ports`) and closes it;
+   * results are written into `argument`. Resolves to what the ioctl returns: of a passthrough ioctl the command's NVMe
+   * status. Rejects with KernelError: ENOENT (no such node), EACCES, EAGAIN (the controller is not live), ENOTTY (no such
+   * ioctl), and what is wrong with the argument. `flags` default to an administrator's, reading and writing.
+   */
+  ioctl<C extends number>(
+    path: string,
+    command: C,
+    argument: IoctlArgument<C>,
+    flags?: Partial<OpenFlags>,
+  ): Promise<number>;
+  /** Permission bits of a node; new ones have 0o600. Rejects with KernelError: ENOENT, EINVAL. */
+  chmod(path: string, mode: number): Promise<void>;
   /** Runs `main` as a kernel task; it may await only kernel primitives. Not in the journal. Rejects with EINVAL for a CPU that is off. */
   task<T>(name: string, main: (subsystems: Subsystems) => Promise<T>, cpu?: number): Promise<T>;
 
   /** Log lines with their time stamps. */
   dmesg(): string[];
   readonly sysfs: {
+    /** What the file shows without waiting. */
     read(path: string): string;
+    /** What `cat` prints: a file that asks the device (a temperature) does so first. */
+    cat(path: string): Promise<string>;
     write(path: string, text: string): Promise<void>;
     list(path: string): string[];
     readlink(path: string): string;
@@ -208,7 +289,8 @@ export interface Machine {
   device(bdf: string): MachineDevice;
   /** Puts another controller into a slot of the running machine. */
   plug(controller: MachineNvme): Promise<MachineDevice>;
-  suspend(): Promise<void>;
+  /** Sleeps: `mem` (default) gives the power to firmware, `freeze` leaves it on. Rejects when a driver refuses. */
+  suspend(state?: SuspendState): Promise<void>;
   resume(): Promise<void>;
   shutdown(): Promise<void>;
 

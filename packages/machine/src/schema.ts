@@ -5,7 +5,7 @@ export interface JsonSchema {
   readonly $schema?: string;
   readonly title?: string;
   readonly description?: string;
-  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean';
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
   readonly enum?: readonly (string | number)[];
   readonly minimum?: number;
   readonly maximum?: number;
@@ -27,6 +27,9 @@ export function validate(schema: JsonSchema, value: unknown, path: string): void
     case 'integer':
       checkInteger(schema, value, path);
       return;
+    case 'number':
+      checkNumber(schema, value, path);
+      return;
     case 'array':
       checkArray(schema, value, path);
       return;
@@ -44,6 +47,12 @@ function checkInteger(schema: JsonSchema, value: unknown, path: string): void {
   if (!fits) refuse(path, value, `a whole number from ${minimum} to ${maximum}`);
 }
 
+function checkNumber(schema: JsonSchema, value: unknown, path: string): void {
+  const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = schema;
+  if (typeof value === 'number' && value >= minimum && value <= maximum) return;
+  refuse(path, value, `a number from ${minimum} to ${maximum}`);
+}
+
 function checkArray(schema: JsonSchema, value: unknown, path: string): void {
   if (!Array.isArray(value)) refuse(path, value, 'a list');
   if (schema.maxItems !== undefined && value.length > schema.maxItems) {
@@ -59,6 +68,7 @@ function checkObject(schema: JsonSchema, value: unknown, path: string): void {
   const properties = schema.properties ?? {};
   for (const [name, one] of Object.entries(value)) {
     const known = properties[name];
+    if (known === undefined && schema.additionalProperties === true) continue;
     if (known === undefined) {
       throw new RangeError(`${path}.${name} is not known; allowed are ${Object.keys(properties).join(', ')}`);
     }

@@ -68,6 +68,36 @@ describe('insmod', () => {
     ]);
   });
 
+  // @acceptance 2
+  it.each(['4.10', '4.13', '6.1', '6.12'] as const)(
+    'runs the init function once, and rmmod its exit function once (%s)',
+    async (profile) => {
+      const log: string[] = [];
+      const { kernel, modules, run } = loader({ profile });
+      const definition = moduleNamed('nvme', log, { exitSymbol: 'nvme_exit' });
+      await run(() => modules.insmod(definition));
+      expect(log).toEqual(['init nvme']);
+      await run(() => modules.rmmod('nvme'));
+      expect(log).toEqual(['init nvme', 'exit nvme']);
+      const symbols = kernel.trace.entries.flatMap(({ symbol }) => (/^nvme_(init|exit)$/.test(symbol) ? [symbol] : []));
+      expect(symbols).toEqual(['nvme_init', 'nvme_exit']);
+    },
+  );
+
+  // @acceptance 3
+  it.each(['4.10', '4.13', '6.1', '6.12'] as const)(
+    'keeps what MODULE_AUTHOR, MODULE_LICENSE and MODULE_VERSION say for modinfo (%s)',
+    async (profile) => {
+      const { modules, run, sysfs } = loader({ profile });
+      const info = { author: 'A. Uthor', license: 'GPL', version: '1.0', description: 'a driver' };
+      modules.provide(moduleNamed('nvme', [], { info, params: [DEPTH] }));
+      expect(modules.modinfo('nvme')).toMatchObject({ ...info, params: [DEPTH] });
+      await run(() => modules.modprobe('nvme'));
+      expect(sysfs.read('/sys/module/nvme/version')).toBe('1.0\n');
+      expect(() => modules.modinfo('other')).toThrow('ENOENT');
+    },
+  );
+
   it.each([
     ['6.12', undefined, true],
     ['6.12', false, false],

@@ -149,6 +149,12 @@ export async function modprobe(
   await loadModule(loader, definition, given);
 }
 
+function callExit(mod: LoadedModule, exit: () => Promise<void>): Promise<void> {
+  const { exitSymbol } = mod.definition;
+  const call = (self: LoadedModule): Promise<void> => exit.call(self.definition);
+  return exitSymbol === undefined ? call(mod) : traced(exitSymbol, call)(mod);
+}
+
 /** @kernel kernel/module/main.c delete_module */
 export async function deleteModule(loader: ModuleLoader, name: string): Promise<void> {
   const mod = loader.modules.get(name);
@@ -164,7 +170,7 @@ export async function deleteModule(loader: ModuleLoader, name: string): Promise<
   if (exit === undefined) throw new KernelError('EBUSY', `module ${name} has no exit function and stays`);
   mod.state = 'going';
   try {
-    await exit.call(mod.definition);
+    await callExit(mod, exit);
     await loader.workqueues.asyncSynchronizeFull();
   } finally {
     freeModule(loader, mod);

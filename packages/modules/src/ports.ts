@@ -35,6 +35,8 @@ export interface ModuleDefinition {
   readonly initSymbol: string;
   /** @kernel include/linux/module.h module_init */
   init(params: ModuleParams): Promise<void>;
+  /** Symbol of its exit function (`nvme_exit`); absent: the trace does not show it. */
+  readonly exitSymbol?: string;
   /** Absent: the module cannot be unloaded. @kernel include/linux/module.h module_exit */
   exit?(): Promise<void>;
   /** Its init waits for asynchronous probes before insmod returns (async_synchronize_full). Default true. */

@@ -4,12 +4,27 @@ import * as nvme from '@nvme-stack/nvme-protocol';
 import { adminCommand } from './admin.js';
 import type { CommandSlot } from './command-slot.js';
 import { completeCommand, postCompletions } from './completion.js';
-import { type ControllerState, EVENT_COMMAND, EVENT_READY, EVENT_SHUTDOWN } from './controller-state.js';
+import {
+  type ControllerState,
+  EVENT_BACK,
+  EVENT_COALESCED,
+  EVENT_COMMAND,
+  EVENT_FAULT,
+  EVENT_INTERRUPT,
+  EVENT_READY,
+  EVENT_SHUTDOWN,
+  EVENT_UNREADY,
+} from './controller-state.js';
+import { releaseVector } from './coalescing.js';
 import { canServeFast, serveFast } from './fast-rw.js';
+import { hardwareDelayNs } from './hardware-delay.js';
+import { readMemory } from './host-access.js';
+import { raiseInterrupt, signal } from './interrupts.js';
 import { nvmCommand, transferLength } from './nvm.js';
-import { FAULT_DELAY, FAULT_DROP } from './ports.js';
+import { type CommandFault, FAULT_ALTER, FAULT_DELAY, FAULT_DROP, type FaultPlan } from './ports.js';
 import type { SubmissionQueue } from './queues.js';
-import { becomeReady, fatalError, shutdownComplete } from './registers.js';
+import { becomeReady, becomeUnready, fatalError, shutdownComplete } from './registers.js';
+import { comeBack } from './reset.js';
 import { readShadowTail, requeueSubmission, writeEventIdxTail } from './shadow-doorbells.js';
 import { FETCH_RUN } from './stage.js';
 import { PENDING } from './status.js';
@@ -17,6 +32,7 @@ import * as trace from './trace-events.js';
 
 /** Commands fetched in one turn at most; the rest waits for the next one. */
 const TURN_BUDGET = 0x10000;
+const SQE_BYTES = 64;
 
 /** True while the controller runs commands. */
 function isRunning(controller: ControllerState): boolean {
@@ -67,9 +83,12 @@ function serveQueue(controller: ControllerState, sq: SubmissionQueue): number {
 function fetchRun(controller: ControllerState, sq: SubmissionQueue): number {
   const { stage, generation } = controller;
   const contiguous = sq.tail >= sq.head ? sq.tail - sq.head : sq.size - sq.head;
-  const count = Math.min(contiguous, sq.sqid === 0 ? 1 : FETCH_RUN, sq.size - sq.outstanding);
+  const { entryBytes } = sq;
+  const run = sq.sqid === 0 ? 1 : (FETCH_RUN * SQE_BYTES) / entryBytes;
+  const count = Math.min(contiguous, run, sq.size - sq.outstanding);
   if (count <= 0) return 0;
-  if (controller.endpoint.dmaRead(sq.address + sq.head * 64, stage.bytes, stage.sqeOffset, count * 64) !== 0) {
+  const address = sq.address + sq.head * entryBytes;
+  if (readMemory(controller, address, stage.bytes, stage.sqeOffset, count * entryBytes) !== 0) {
     fatalError(controller);
     return 0;
   }
@@ -78,7 +97,7 @@ function fetchRun(controller: ControllerState, sq: SubmissionQueue): number {
     if (isFast) i = serveFast(controller, sq, i, count);
     if (i === count || controller.generation !== generation) break;
     const slot = controller.takeSlot();
-    slot.load(stage.sqes, i * 16);
+    slot.load(stage.sqes, (i * entryBytes) >>> 2);
     slot.sq = sq;
     slot.sqid = sq.sqid;
     sq.outstanding++;
@@ -92,25 +111,34 @@ function fetchRun(controller: ControllerState, sq: SubmissionQueue): number {
 /** Runs a command now, or arms the event that will. */
 function startCommand(controller: ControllerState, slot: CommandSlot): void {
   if (controller.tracing) traceCommand(controller, slot);
-  if (controller.latency === null && controller.faults === null) {
+  if (controller.latency === null && controller.faults === null && !controller.hasDelays) {
     executeCommand(controller, slot);
     return;
   }
-  let delayNs = 0;
+  let delayNs = controller.hasDelays ? hardwareDelayNs(controller, slot) : 0;
   if (controller.latency !== null) {
     const length = transferLength(controller, slot);
-    delayNs = controller.latency.latencyNs(slot.sqid, slot.opcode, slot.nsid, length);
+    delayNs += controller.latency.latencyNs(slot.sqid, slot.opcode, slot.nsid, length);
   }
-  const slba = slot.cdw11 * 0x100000000 + slot.cdw10;
-  const fault = controller.faults?.command?.(slot.sqid, slot.cid, slot.opcode, slot.nsid, slba) ?? null;
+  const { generation } = controller;
+  const fault = controller.faults === null ? null : faultOf(controller.faults, slot);
+  // What befell the controller as a whole took the command with it.
+  if (controller.generation !== generation || !isRunning(controller)) return;
   if (fault !== null) {
     if (fault.kind === FAULT_DROP) slot.isDropped = true;
     else if (fault.kind === FAULT_DELAY) delayNs += fault.delayNs;
+    else if (fault.kind === FAULT_ALTER) slot.fault = fault;
     else completeCommand(controller, slot, fault.status);
-    if (fault.kind !== FAULT_DELAY) return;
+    if (fault.kind !== FAULT_DELAY && fault.kind !== FAULT_ALTER) return;
   }
   if (delayNs > 0) slot.ticket = controller.schedule(delayNs, EVENT_COMMAND, slot.index);
   else executeCommand(controller, slot);
+}
+
+function faultOf(faults: FaultPlan, slot: CommandSlot): CommandFault | null {
+  if (faults.command === undefined) return null;
+  const { sqid, cid, opcode, nsid, cdw10, cdw11, cdw12 } = slot;
+  return faults.command(sqid, cid, opcode, nsid, cdw11 * 0x100000000 + cdw10, (cdw12 & 0xffff) + 1, cdw10);
 }
 
 function executeCommand(controller: ControllerState, slot: CommandSlot): void {
@@ -140,6 +168,11 @@ export function serveEvents(controller: ControllerState): void {
     if (kind === EVENT_READY) becomeReady(controller);
     else if (kind === EVENT_SHUTDOWN) shutdownComplete(controller);
     else if (kind === EVENT_COMMAND) serveTimedCommand(controller, controller.slots[arg] as CommandSlot, sequence);
+    else if (kind === EVENT_UNREADY) becomeUnready(controller);
+    else if (kind === EVENT_INTERRUPT) lateInterrupt(controller, arg);
+    else if (kind === EVENT_FAULT) controller.injector?.serveTime(now);
+    else if (kind === EVENT_BACK) comeBack(controller);
+    else if (kind === EVENT_COALESCED) coalescedInterrupt(controller, arg);
   }
   if (controller.generation === generation) {
     if (isRunning(controller)) postCompletions(controller);
@@ -147,6 +180,16 @@ export function serveEvents(controller: ControllerState): void {
     if (controller.firstQueued !== null) host.defer();
   }
   controller.isInDevice = false;
+}
+
+function coalescedInterrupt(controller: ControllerState, vector: number): void {
+  const cq = releaseVector(controller, vector);
+  if (cq !== null) raiseInterrupt(controller, cq);
+}
+
+function lateInterrupt(controller: ControllerState, cqid: number): void {
+  const cq = controller.completionQueues[cqid] ?? null;
+  if (cq !== null) signal(controller, cq);
 }
 
 /** A command aborted in the meantime has another ticket, and is left alone. */

@@ -4,8 +4,10 @@
 import { finishStoreRequest } from './completion.js';
 import type { ControllerState } from './controller-state.js';
 import { finishInline } from './fast-rw.js';
+import { readMemory, writeMemory } from './host-access.js';
+import { alterData } from './faults/alter-data.js';
 import type { Namespace } from './namespace.js';
-import type { BlockStoreClient } from './ports.js';
+import type { BlockStoreClient, CommandFault, DataFault, FAULT_ALTER } from './ports.js';
 import type { SubmissionQueue } from './queues.js';
 import { SegmentList } from './segment-list.js';
 import { SC_COMPARE_FAILED, SC_DATA_XFER_ERROR, SC_SUCCESS } from './status.js';
@@ -29,6 +31,11 @@ export const MOVE_FROM_HOST = 2;
 export const MOVE_COMPARE = 3;
 export const MOVE_TO_BUFFER = 4;
 export const MOVE_FROM_BUFFER = 5;
+/** To or from the host, with the data of a fault plan's choice. */
+export const MOVE_ALTERED = 6;
+
+/** What a fault plan alters of a command that is executed. */
+type AlteredCommand = Extract<CommandFault, { readonly kind: typeof FAULT_ALTER }>;
 
 /** State of one command. */
 export class CommandSlot implements BlockStoreClient {
@@ -55,6 +62,7 @@ export class CommandSlot implements BlockStoreClient {
   cdw12: number;
   cdw13: number;
   cdw14: number;
+  cdw15: number;
   dw0: number;
   status: number;
   move: number;
@@ -72,6 +80,11 @@ export class CommandSlot implements BlockStoreClient {
   fetchOrder: number;
   /** Fault: never complete. */
   isDropped: boolean;
+  /** Fault: what is altered of its data and its completion entry. */
+  fault: AlteredCommand | null;
+  /** Of altered data: the direction, and bytes moved so far. */
+  alteredMove: number;
+  movedBytes: number;
 
   constructor(controller: ControllerState, index: number) {
     this.controller = controller;
@@ -96,6 +109,7 @@ export class CommandSlot implements BlockStoreClient {
     this.cdw12 = 0;
     this.cdw13 = 0;
     this.cdw14 = 0;
+    this.cdw15 = 0;
     this.dw0 = 0;
     this.status = 0;
     this.move = MOVE_NOTHING;
@@ -108,6 +122,9 @@ export class CommandSlot implements BlockStoreClient {
     this.entry = 0;
     this.fetchOrder = 0;
     this.isDropped = false;
+    this.fault = null;
+    this.alteredMove = MOVE_NOTHING;
+    this.movedBytes = 0;
   }
 
   /** Takes the submission entry whose first dword is dwords[at]. */
@@ -126,11 +143,22 @@ export class CommandSlot implements BlockStoreClient {
     this.cdw12 = dwords[at + 12] as number;
     this.cdw13 = dwords[at + 13] as number;
     this.cdw14 = dwords[at + 14] as number;
+    this.cdw15 = dwords[at + 15] as number;
     this.dw0 = 0;
     this.status = SC_SUCCESS;
     this.fetchOrder = this.controller.fetchCount++;
     this.step = 0;
     this.isDropped = false;
+    this.fault = null;
+  }
+
+  /** Says where the store's pieces go: MOVE_TO_HOST or MOVE_FROM_HOST. */
+  moves(move: number): void {
+    this.move = move;
+    if (this.fault?.data === undefined) return;
+    this.move = MOVE_ALTERED;
+    this.alteredMove = move;
+    this.movedBytes = 0;
   }
 
   /** A buffer of at least length bytes, kept with the slot. */
@@ -155,6 +183,8 @@ export class CommandSlot implements BlockStoreClient {
         bytes.set((this.buffer as Uint8Array).subarray(this.bufferAt, this.bufferAt + length), offset);
         this.bufferAt += length;
         return 0;
+      case MOVE_ALTERED:
+        return this.#alteredTransfer(bytes, offset, length);
       default:
         return 0;
     }
@@ -168,7 +198,6 @@ export class CommandSlot implements BlockStoreClient {
   /** Moves length bytes between (bytes, offset) and the command's memory, from where its cursor stands. */
   #transfer(bytes: Uint8Array, offset: number, length: number, toHost: boolean): number {
     const { segments } = this;
-    const { endpoint } = this.controller;
     let at = offset;
     let left = length;
     while (left > 0) {
@@ -177,8 +206,8 @@ export class CommandSlot implements BlockStoreClient {
       const count = Math.min(room, left);
       const address = (segments.addresses[index] as number) + segments.within;
       const failed = toHost
-        ? endpoint.dmaWrite(address, bytes, at, count)
-        : endpoint.dmaRead(address, bytes, at, count);
+        ? writeMemory(this.controller, address, bytes, at, count)
+        : readMemory(this.controller, address, bytes, at, count);
       if (failed !== 0) {
         this.status = SC_DATA_XFER_ERROR;
         return failed;
@@ -193,6 +222,27 @@ export class CommandSlot implements BlockStoreClient {
       }
     }
     return 0;
+  }
+
+  /** The same with a fault plan between: the memory that is read from is left as it is. */
+  #alteredTransfer(bytes: Uint8Array, offset: number, length: number): number {
+    const fault = this.fault?.data as DataFault;
+    const from = this.movedBytes;
+    const toHost = this.alteredMove === MOVE_TO_HOST;
+    this.movedBytes += length;
+    if (fault.fails === true && fault.offset < from + length) {
+      const failed = this.#transfer(bytes, offset, Math.max(0, fault.offset - from), toHost);
+      this.status = SC_DATA_XFER_ERROR;
+      return failed === 0 ? 1 : failed;
+    }
+    if (toHost) {
+      const copy = bytes.slice(offset, offset + length);
+      alterData(fault, copy, 0, length, from);
+      return this.#transfer(copy, 0, length, true);
+    }
+    const failed = this.#transfer(bytes, offset, length, false);
+    alterData(fault, bytes, offset, length, from);
+    return failed;
   }
 
   #compare(bytes: Uint8Array, offset: number, length: number): number {

@@ -1,5 +1,6 @@
 // From a finished command to its completion entry: status, counters, batched posting, one interrupt per batch.
 // Kernel counterpart: the other end of drivers/nvme/host/pci.c nvme_poll_cq. Spec: [NVMe] 2.0 §3.3.1.2, §4.2.1.
+import { holdsBack } from './coalescing.js';
 import { type CommandSlot, SLOT_ACTIVE, SLOT_DONE, SLOT_ORPHAN } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
 import { fillFast } from './fast-rw.js';
@@ -12,7 +13,7 @@ import {
   BLOCK_STORE_READ_ONLY,
   type CompletionFault,
 } from './ports.js';
-import type { CompletionQueue } from './queues.js';
+import type { CompletionQueue, SubmissionQueue } from './queues.js';
 import { fatalError } from './registers.js';
 import { readShadowHead, requeueSubmission } from './shadow-doorbells.js';
 import { POST_RUN } from './stage.js';
@@ -48,6 +49,7 @@ export function completeCommand(controller: ControllerState, slot: CommandSlot, 
   slot.status = status;
   slot.state = SLOT_DONE;
   slot.next = null;
+  const duplicates = slot.fault?.completion?.duplicates ?? 0;
   if (status !== sc.SC_SUCCESS) recordFailure(controller, slot, status);
   if (controller.tracing) {
     controller.host?.trace(trace.TRACE_ENQUEUE_REQ_COMPLETION, slot.cid, cq.cqid, slot.dw0, status);
@@ -56,6 +58,21 @@ export function completeCommand(controller: ControllerState, slot: CommandSlot, 
   else cq.pendingTail.next = slot;
   cq.pendingTail = slot;
   markDirty(controller, cq);
+  for (let i = 0; i < duplicates; i++) duplicate(controller, slot, sq, status);
+}
+
+/** Fault: the same entry once more, by a slot of its own. */
+function duplicate(controller: ControllerState, slot: CommandSlot, sq: SubmissionQueue, status: number): void {
+  const other = controller.takeSlot();
+  other.sq = sq;
+  other.sqid = slot.sqid;
+  other.cid = slot.cid;
+  other.nsid = slot.nsid;
+  other.dw0 = slot.dw0;
+  other.isDropped = false;
+  other.fault = null;
+  sq.outstanding++;
+  completeCommand(controller, other, status);
 }
 
 /** Puts a queue on the list of those to post to; outside a deferred call it asks for one. */
@@ -101,7 +118,8 @@ function postQueue(controller: ControllerState, cq: CompletionQueue): void {
     if (count === 0) break;
     posted += count;
   }
-  if (posted > 0 && cq.tail !== before && controller.completionQueues[cq.cqid] === cq) raiseInterrupt(controller, cq);
+  if (posted === 0 || cq.tail === before || controller.completionQueues[cq.cqid] !== cq) return;
+  if (controller.coalescing === null || !holdsBack(controller, cq, posted)) raiseInterrupt(controller, cq);
 }
 
 /** Writes one contiguous run of entries; returns how many, 0 if the queue is full. */
@@ -138,21 +156,23 @@ function fillRun(controller: ControllerState, cq: CompletionQueue): number {
 /** Builds one entry in the staging; false if a fault plan drops it. */
 function writeEntry(controller: ControllerState, cq: CompletionQueue, slot: CommandSlot, at: number): boolean {
   const { cqes } = controller.stage;
-  let { sqid, cid, status } = slot;
+  let { sqid, cid, status, dw0 } = slot;
   let sqhd = slot.sq === null ? 0 : slot.sq.head;
-  if (controller.faults?.completion) {
-    const fault: CompletionFault | null = controller.faults.completion(cq.cqid, sqid, cid, status);
-    if (fault !== null) {
-      if (fault.drop) return false;
-      cid = fault.cid ?? cid;
-      sqid = fault.sqid ?? sqid;
-      sqhd = fault.sqhd ?? sqhd;
-      status = fault.status ?? status;
-    }
+  let { phase } = cq;
+  const planned = controller.faults?.completion?.(cq.cqid, sqid, cid, status) ?? null;
+  const fault: CompletionFault | null = planned ?? slot.fault?.completion ?? null;
+  if (fault !== null) {
+    if (fault.drop) return false;
+    cid = fault.cid ?? cid;
+    sqid = fault.sqid ?? sqid;
+    sqhd = fault.sqhd ?? sqhd;
+    status = fault.status ?? status;
+    dw0 = fault.dw0 ?? dw0;
+    if (fault.invertPhase) phase ^= 1;
   }
-  cqes[at] = slot.dw0;
+  cqes[at] = dw0;
   cqes[at + 1] = 0;
   cqes[at + 2] = sqhd | (sqid << 16);
-  cqes[at + 3] = cid | (cq.phase << 16) | (status << 17);
+  cqes[at + 3] = cid | (phase << 16) | (status << 17);
   return true;
 }

@@ -1,13 +1,18 @@
 // Everything a controller remembers, in one place; the other files are functions over it.
 // Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 §3.
 import type { PciEndpoint, PciHost } from '@nvme-stack/pci-function';
+import { ControllerMemoryBuffer } from './cmb.js';
+import { Coalescing } from './coalescing.js';
 import { CommandSlot, SLOT_ACTIVE, SLOT_FREE } from './command-slot.js';
 import { MAX_NAMESPACES, type ResolvedController } from './description.js';
 import { EventHeap } from './event-heap.js';
+import type { FaultInjector } from './faults/injector.js';
 import { FeatureState } from './features.js';
 import { HealthState } from './health.js';
+import { HostMemoryBuffer } from './hmb.js';
 import type { Namespace } from './namespace.js';
 import type { FaultPlan, LatencyModel, ScratchMemory } from './ports.js';
+import { PowerManagement } from './power.js';
 import type { CompletionQueue, SubmissionQueue } from './queues.js';
 import { RegisterState } from './register-state.js';
 import { Stage } from './stage.js';
@@ -16,18 +21,48 @@ import { Stage } from './stage.js';
 export const EVENT_COMMAND = 0;
 export const EVENT_READY = 1;
 export const EVENT_SHUTDOWN = 2;
+/** CC.EN = 0 takes effect late. */
+export const EVENT_UNREADY = 3;
+/** An interrupt comes late; its argument is the completion queue. */
+export const EVENT_INTERRUPT = 4;
+/** A rule of the fault plan may be due. */
+export const EVENT_FAULT = 5;
+/** A function that was gone is back. */
+export const EVENT_BACK = 6;
+
+/** Completions of a vector have been held back long enough. */
+export const EVENT_COALESCED = 10;
+
+/** Vectors a completion queue may name. */
+function vectorsOf({ interrupts, msixVectors, msiVectors }: ResolvedController): number {
+  if (interrupts === 'intx') return 1;
+  return interrupts === 'msi' ? msiVectors : msixVectors;
+}
 
 /** The state of one controller. */
 export class ControllerState {
   readonly description: ResolvedController;
   readonly endpoint: PciEndpoint;
   readonly latency: LatencyModel | null;
-  readonly faults: FaultPlan | null;
+  /** Null while nothing can go wrong. */
+  faults: FaultPlan | null;
+  /** Set once, right after construction. */
+  injector: FaultInjector | null;
+  /** The function does not answer any more, until then. */
+  isGone: boolean;
+  backAtNs: number;
   readonly stage: Stage;
   readonly events: EventHeap;
   readonly registers: RegisterState;
   readonly features: FeatureState;
   readonly health: HealthState;
+  readonly power: PowerManagement;
+  /** Null: the controller has none. */
+  readonly cmb: ControllerMemoryBuffer | null;
+  readonly hmb: HostMemoryBuffer | null;
+  readonly coalescing: Coalescing | null;
+  /** Commands may have to wait for the controller's own state. */
+  readonly hasDelays: boolean;
   /** By nsid; index 0 is unused. */
   readonly namespaces: (Namespace | null)[];
   /** By queue id. */
@@ -76,11 +111,19 @@ export class ControllerState {
     this.endpoint = endpoint;
     this.latency = latency;
     this.faults = faults;
-    this.stage = new Stage(endpoint, scratch);
+    this.injector = null;
+    this.isGone = false;
+    this.backAtNs = Number.POSITIVE_INFINITY;
+    this.stage = new Stage(this, scratch);
     this.events = new EventHeap();
     this.registers = new RegisterState(description);
     this.features = new FeatureState(description);
     this.health = new HealthState();
+    this.power = new PowerManagement(description.powerStates);
+    this.cmb = description.cmb === null ? null : new ControllerMemoryBuffer(description.cmb, endpoint);
+    this.hmb = description.hmb === null ? null : new HostMemoryBuffer(description.hmb);
+    this.hasDelays = description.hmb !== null || description.powerStates.length > 1;
+    this.coalescing = description.interruptCoalescing ? new Coalescing(vectorsOf(description)) : null;
     this.namespaces = new Array<Namespace | null>(MAX_NAMESPACES + 1).fill(null);
     this.submissionQueues = new Array<SubmissionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
     this.completionQueues = new Array<CompletionQueue | null>(description.maxIoQueuePairs + 1).fill(null);

@@ -1,27 +1,23 @@
 // An NVMe controller as a PCI function: identity, BAR0, and the way into the device's parts.
 // Kernel counterpart: none (the hardware drivers/nvme/host/pci.c drives). Spec: [NVMe] 2.0; NVMe over PCIe 1.0 §3.8.
 import { NVME_REG_DBS } from '@nvme-stack/nvme-protocol';
-import {
-  type AccessSize,
-  allOnes,
-  type EndpointDescription,
-  PCI_EXP_TYPE_RC_END,
-  PciEndpoint,
-  type PciHost,
-  type PciResetKind,
-} from '@nvme-stack/pci-function';
+import { type AccessSize, allOnes, PciEndpoint, type PciHost, type PciResetKind } from '@nvme-stack/pci-function';
 import { serveEvents, takeTurn } from './arbitration.js';
 import { checkTemperature, namespaceChanged, setCriticalWarning } from './async-events.js';
 import { ControllerState } from './controller-state.js';
 import { type NvmeControllerDescription, type ResolvedController, resolveDescription } from './description.js';
 import { writeDoorbell } from './doorbells.js';
+import { CMB_BAR, describeEndpoint, layoutBar } from './endpoint-layout.js';
 import { countOutstanding } from './fast-rw.js';
+import { FaultInjector } from './faults/injector.js';
 import { createLatencyModel } from './latency.js';
 import { Namespace } from './namespace.js';
 import type {
   BlockStore,
   ControllerCounters,
+  FaultControl,
   FaultPlan,
+  HmbReport,
   LatencyModel,
   NvmeController,
   ScratchMemory,
@@ -50,53 +46,20 @@ export function createNvmeController(
   return new NvmeDevice(resolveDescription(description), deps);
 }
 
-/** BAR0: registers and doorbells, then the MSI-X table and pending bits behind them. */
-function layoutBar(resolved: ResolvedController): { tableOffset: number; pbaOffset: number; sizeBytes: number } {
-  const doorbells = NVME_REG_DBS + (resolved.maxIoQueuePairs + 1) * 2 * (4 << resolved.dstrd);
-  const tableOffset = Math.floor((doorbells + 0xfff) / 0x1000) * 0x1000;
-  const pbaOffset = tableOffset + Math.floor((resolved.msixVectors * 16 + 0xfff) / 0x1000) * 0x1000;
-  let sizeBytes = 0x4000;
-  while (sizeBytes < pbaOffset + 0x100) sizeBytes *= 2;
-  return { tableOffset, pbaOffset, sizeBytes };
-}
-
-function describeEndpoint(resolved: ResolvedController): EndpointDescription {
-  const { tableOffset, pbaOffset, sizeBytes } = layoutBar(resolved);
-  const vectors = resolved.msixVectors;
-  return {
-    identity: {
-      vendorId: 0x1b36,
-      deviceId: 0x0010,
-      revisionId: 2,
-      classCode: 0x010802,
-      subsystemVendorId: 0x1af4,
-      subsystemId: 0x1100,
-      interruptPin: 1,
-    },
-    bars: [{ index: 0, sizeBytes, is64Bit: true }],
-    capabilities: [
-      { kind: 'msix', offset: 0x40, vectors, tableBar: 0, tableOffset, pbaBar: 0, pbaOffset },
-      {
-        kind: 'express',
-        offset: 0x80,
-        type: PCI_EXP_TYPE_RC_END,
-        functionLevelReset: true,
-        deviceCapabilities2: 0x00300000,
-      },
-      { kind: 'pm', offset: 0x60 },
-    ],
-  };
-}
-
 class NvmeDevice implements NvmeController {
   readonly #endpoint: PciEndpoint;
   readonly #state: ControllerState;
   readonly #doorbellEnd: number;
+  readonly faults: FaultControl;
 
   constructor(resolved: ResolvedController, deps: NvmeControllerDeps) {
     this.#endpoint = new PciEndpoint(describeEndpoint(resolved), { functionLevelReset: () => this.reset('flr') });
     const latency = deps.latency ?? createLatencyModel(resolved.latency);
     this.#state = new ControllerState(resolved, this.#endpoint, latency, deps.faults ?? null, deps.scratch);
+    const injector = new FaultInjector(this.#state, deps.faults ?? null);
+    this.#state.injector = injector;
+    this.faults = injector;
+    injector.set(resolved.faults);
     this.#doorbellEnd = layoutBar(resolved).tableOffset;
     for (const namespace of resolved.namespaces) {
       const { nsid, sizeBytes } = namespace;
@@ -114,6 +77,15 @@ class NvmeDevice implements NvmeController {
     return this.#state.health;
   }
 
+  get hmb(): HmbReport | null {
+    return this.#state.hmb;
+  }
+
+  get powerState(): number {
+    const { power, host } = this.#state;
+    return power.stateAt(host?.nowNs() ?? 0);
+  }
+
   get outstandingCommands(): number {
     return countOutstanding(this.#state);
   }
@@ -121,30 +93,38 @@ class NvmeDevice implements NvmeController {
   attach(host: PciHost): void {
     this.#state.host = host;
     this.#endpoint.attach(host);
+    this.#state.injector?.arm();
   }
 
   configRead(offset: number, size: AccessSize): number {
+    if (this.#state.isGone) return allOnes(size);
     return this.#endpoint.configRead(offset, size);
   }
 
   configWrite(offset: number, value: number, size: AccessSize): void {
+    if (this.#state.isGone) return;
     this.#endpoint.configWrite(offset, value, size);
   }
 
   barRead(bar: number, offset: number, size: AccessSize): number {
-    if (bar !== 0) return allOnes(size);
+    if (this.#state.isGone) return allOnes(size);
+    if (bar !== 0) return bar === CMB_BAR ? (this.#state.cmb?.read(offset, size) ?? allOnes(size)) : allOnes(size);
     this.#state.lookAtTracing();
     if (offset < this.#doorbellEnd) return readRegister(this.#state, offset, size);
     return this.#endpoint.msix?.claims(bar, offset) ? this.#endpoint.msix.read(bar, offset, size) : 0;
   }
 
   barWrite(bar: number, offset: number, value: number, size: AccessSize): void {
-    if (bar !== 0) return;
+    if (bar !== 0) {
+      if (bar === CMB_BAR && !this.#state.isGone) this.#state.cmb?.write(offset, value, size);
+      return;
+    }
     if (offset >= this.#doorbellEnd) {
       this.#endpoint.msix?.write(bar, offset, value, size);
       return;
     }
     const state = this.#state;
+    if (state.isGone) return;
     state.lookAtTracing();
     if (state.tracing) state.host?.trace(trace.TRACE_MMIO_WRITE, offset, value >>> 0, size, 0);
     if (offset < NVME_REG_DBS) writeRegister(state, offset, value, size);
@@ -167,6 +147,7 @@ class NvmeDevice implements NvmeController {
     const { registers } = state;
     registers.cc = 0;
     registers.csts = 0;
+    state.cmb?.reset();
     if (kind !== 'flr') {
       registers.aqa = 0;
       registers.asqLo = 0;

@@ -66,7 +66,7 @@ export function sendData(
   if (length === 0) return SC_SUCCESS;
   const status = mapData(controller, slot, length);
   if (status !== SC_SUCCESS) return status;
-  slot.move = MOVE_TO_HOST;
+  slot.moves(MOVE_TO_HOST);
   slot.piece(bytes, offset, length);
   return slot.status;
 }
@@ -81,7 +81,7 @@ export function fetchData(
 ): number {
   const status = mapData(controller, slot, length);
   if (status !== SC_SUCCESS) return status;
-  slot.move = MOVE_FROM_HOST;
+  slot.moves(MOVE_FROM_HOST);
   slot.piece(bytes, offset, length);
   return slot.status;
 }

@@ -1,6 +1,11 @@
 // The description of a controller: plain data, checked field by field.
 // Kernel counterpart: none. Spec: [NVMe] 2.0 §3.1.3 (CAP), §5.17.2.1 (Identify Controller).
 
+import { checkFaultPlan } from './faults/check.js';
+import type { FaultPlanDescription } from './faults/rule.js';
+import { type HardwareDescription, type ResolvedHardware, resolveHardware } from './hardware-description.js';
+import { checkNumber, refuse } from './refuse.js';
+
 /** One namespace of a description. */
 export interface NamespaceDescription {
   /** 1..256; the next free one unless told. */
@@ -33,7 +38,7 @@ export type LatencyDescription =
     };
 
 /** A controller as plain JSON; only `namespaces` has no default. */
-export interface NvmeControllerDescription {
+export interface NvmeControllerDescription extends HardwareDescription {
   /** Identity and features of QEMU 7.2's device; the only preset, and the default. */
   readonly preset?: 'qemu-7.2';
   /** Up to 20 printable ASCII characters. */
@@ -45,6 +50,7 @@ export interface NvmeControllerDescription {
   readonly subsystemNqn?: string;
   /** Largest transfer as a power of two of 4 KiB pages; 0 for no limit. */
   readonly mdts?: number;
+  /** 0: an administrative controller, which has no I/O queues. */
   readonly maxIoQueuePairs?: number;
   readonly msixVectors?: number;
   /** CAP.MQES, 0-based. */
@@ -67,11 +73,15 @@ export interface NvmeControllerDescription {
   /** NVM Subsystem Reset (CAP.NSSRS). */
   readonly subsystemReset?: boolean;
   readonly latency?: LatencyDescription;
+  /** Misbehaviour from power-on. */
+  readonly faults?: FaultPlanDescription;
   readonly namespaces: readonly NamespaceDescription[];
 }
 
 /** A checked description with every default filled in. */
-export interface ResolvedController extends Required<Omit<NvmeControllerDescription, 'namespaces'>> {
+export interface ResolvedController
+  extends Required<Omit<NvmeControllerDescription, 'namespaces' | keyof HardwareDescription>>,
+    ResolvedHardware {
   readonly namespaces: readonly ResolvedNamespace[];
 }
 
@@ -90,7 +100,9 @@ export interface ResolvedNamespace {
 /** NN: the largest namespace identifier. */
 export const MAX_NAMESPACES = 256;
 
-const PRESET_QEMU_7_2: Required<Omit<NvmeControllerDescription, 'namespaces' | 'subsystemNqn'>> = {
+const PRESET_QEMU_7_2: Required<
+  Omit<NvmeControllerDescription, 'namespaces' | 'subsystemNqn' | keyof HardwareDescription>
+> = {
   preset: 'qemu-7.2',
   serial: 'nvme-stack',
   model: 'QEMU NVMe Ctrl',
@@ -109,6 +121,7 @@ const PRESET_QEMU_7_2: Required<Omit<NvmeControllerDescription, 'namespaces' | '
   volatileWriteCache: true,
   subsystemReset: false,
   latency: { kind: 'none' },
+  faults: { faults: [] },
 };
 
 /** Checks a description; throws one RangeError that names field, value and what is allowed. */
@@ -123,16 +136,18 @@ export function resolveDescription(description: NvmeControllerDescription): Reso
   const subsystemNqn = description.subsystemNqn ?? `nqn.2019-08.org.qemu:${merged.serial}`;
   checkText('subsystemNqn', subsystemNqn, 223);
   checkNumber('mdts', merged.mdts, 0, 15);
-  checkNumber('maxIoQueuePairs', merged.maxIoQueuePairs, 1, 2047);
+  checkNumber('maxIoQueuePairs', merged.maxIoQueuePairs, 0, 2047);
   checkNumber('msixVectors', merged.msixVectors, 1, 2048);
-  checkNumber('mqes', merged.mqes, 1, 0xffff);
+  checkNumber('mqes', merged.mqes, 0, 0xffff);
   checkNumber('timeout', merged.timeout, 0, 255);
   checkNumber('dstrd', merged.dstrd, 0, 8);
   checkNumber('readyDelayNs', merged.readyDelayNs, 0, Number.MAX_SAFE_INTEGER);
   checkNumber('shutdownDelayNs', merged.shutdownDelayNs, 0, Number.MAX_SAFE_INTEGER);
   checkNumber('aerLimit', merged.aerLimit, 0, 255);
   checkLatency(merged.latency);
-  return { ...merged, subsystemNqn, namespaces: resolveNamespaces(description.namespaces) };
+  checkFaultPlan(merged.faults);
+  const hardware = resolveHardware(description);
+  return { ...merged, ...hardware, subsystemNqn, namespaces: resolveNamespaces(description.namespaces) };
 }
 
 function resolveNamespaces(namespaces: readonly NamespaceDescription[]): ResolvedNamespace[] {
@@ -176,11 +191,6 @@ function checkLatency(latency: LatencyDescription): void {
   }
 }
 
-function checkNumber(field: string, value: number, low: number, high: number): void {
-  if (typeof value === 'number' && value % 1 === 0 && value >= low && value <= high) return;
-  refuse(field, value, `a whole number from ${low} to ${high}`);
-}
-
 function checkText(field: string, value: string, length: number): void {
   if (typeof value === 'string' && value.length <= length && /^[ -~]*$/.test(value)) return;
   refuse(field, value, `at most ${length} printable ASCII characters`);
@@ -192,10 +202,6 @@ function checkHex(field: string, value: string | undefined, digits: number, allo
   const plain = value.replaceAll('-', '').toLowerCase();
   if (plain.length !== digits || !/^[0-9a-f]*$/.test(plain)) refuse(field, value, allowed);
   return plain;
-}
-
-function refuse(field: string, value: unknown, allowed: string): never {
-  throw new RangeError(`${field} ${JSON.stringify(value)} is not allowed: it must be ${allowed}`);
 }
 
 function withoutUndefined<T extends object>(value: T): T {

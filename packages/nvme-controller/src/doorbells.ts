@@ -15,6 +15,7 @@ export function writeDoorbell(controller: ControllerState, offset: number, value
   if ((controller.registers.csts & (nvme.NVME_CSTS_RDY | nvme.NVME_CSTS_CFS)) !== nvme.NVME_CSTS_RDY) return;
   const index = doorbellIndex(offset, controller.description.dstrd);
   if (index < 0) return;
+  if (controller.faults?.doorbell?.(index >>> 1, (index & 1) !== 0, value)) return;
   if ((index & 1) === 0) submissionDoorbell(controller, index >>> 1, value);
   else completionDoorbell(controller, index >>> 1, value);
 }

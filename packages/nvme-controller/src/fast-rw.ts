@@ -26,6 +26,7 @@ const FUA = 0x40000000;
 
 /** True if a queue's reads and writes may go the short way: nobody watches, delays or disturbs commands. */
 export function canServeFast(controller: ControllerState, sq: SubmissionQueue): boolean {
+  if (controller.hasDelays || sq.entryBytes !== 64) return false;
   return sq.sqid !== 0 && !controller.tracing && controller.latency === null && controller.faults === null;
 }
 

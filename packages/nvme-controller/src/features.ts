@@ -10,8 +10,8 @@ const NAMESPACE_SPECIFIC = nvme.FeatureCapabilities.NSSPEC.mask;
 export const TEMPERATURE_WARNING = 0x157;
 export const TEMPERATURE_CRITICAL = 0x175;
 
-/** Capabilities of each supported feature; a feature that is absent does not exist. */
-export const FEATURE_CAPABILITIES: ReadonlyMap<number, number> = new Map([
+/** Capabilities of each feature that every controller has. */
+const FEATURE_CAPABILITIES: ReadonlyMap<number, number> = new Map([
   [nvme.NVME_FEAT_ARBITRATION, 0],
   [nvme.NVME_FEAT_POWER_MGMT, 0],
   [nvme.NVME_FEAT_TEMP_THRESH, CHANGEABLE],
@@ -26,6 +26,17 @@ export const FEATURE_CAPABILITIES: ReadonlyMap<number, number> = new Map([
   [nvme.NVME_FEAT_HOST_BEHAVIOR, CHANGEABLE],
   [nvme.NVME_FEAT_COMMAND_SET_PROFILE, CHANGEABLE],
 ]);
+
+/** What a feature of this controller can do; undefined: it does not exist. */
+export function capabilitiesOf(description: ResolvedController, fid: number): number | undefined {
+  const { interruptCoalescing, powerStates, apst, hmb } = description;
+  if (fid === nvme.NVME_FEAT_HOST_MEM_BUF) return hmb === null ? undefined : CHANGEABLE;
+  if (fid === nvme.NVME_FEAT_AUTO_PST) return apst ? CHANGEABLE : undefined;
+  if (fid === nvme.NVME_FEAT_POWER_MGMT && powerStates.length > 1) return CHANGEABLE;
+  const coalesces = fid === nvme.NVME_FEAT_IRQ_COALESCE || fid === nvme.NVME_FEAT_IRQ_CONFIG;
+  if (coalesces && interruptCoalescing) return CHANGEABLE;
+  return FEATURE_CAPABILITIES.get(fid);
+}
 
 /** No limit on the arbitration burst. */
 const ARBITRATION_NO_LIMIT = 7;

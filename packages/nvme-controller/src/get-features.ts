@@ -4,7 +4,8 @@ import * as nvme from '@nvme-stack/nvme-protocol';
 import type { CommandSlot } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
 import { sendData } from './data.js';
-import { FEATURE_CAPABILITIES } from './features.js';
+import { capabilitiesOf } from './features.js';
+import { getHardwareFeature } from './hardware-features.js';
 import { isNsidValid } from './namespace.js';
 import * as sc from './status.js';
 import * as trace from './trace-events.js';
@@ -14,7 +15,7 @@ export function getFeatures(controller: ControllerState, slot: CommandSlot): num
   const fid = slot.cdw10 & 0xff;
   const select = (slot.cdw10 >>> 8) & 7;
   if (controller.tracing) controller.host?.trace(trace.TRACE_GETFEAT, slot.cid, slot.nsid, fid, select);
-  const capabilities = FEATURE_CAPABILITIES.get(fid);
+  const capabilities = capabilitiesOf(controller.description, fid);
   if (capabilities === undefined || select > nvme.NVME_GETFEAT_SELECT_CAP) return sc.SC_INVALID_FIELD;
   if (nvme.FeatureCapabilities.NSSPEC.get(capabilities) !== 0) {
     if (!isNsidValid(controller, slot.nsid) || slot.nsid === nvme.NVME_NSID_ALL) return sc.SC_INVALID_NS;
@@ -25,6 +26,8 @@ export function getFeatures(controller: ControllerState, slot: CommandSlot): num
     return sc.SC_SUCCESS;
   }
   const isCurrent = select === nvme.NVME_GETFEAT_SELECT_CURRENT;
+  const hardware = isCurrent ? getHardwareFeature(controller, slot, fid) : null;
+  if (hardware !== null) return hardware;
   if (fid === nvme.NVME_FEAT_TIMESTAMP) return sendTimestamp(controller, slot, isCurrent);
   if (fid === nvme.NVME_FEAT_HOST_BEHAVIOR) return sendHostBehavior(controller, slot, isCurrent);
   if (fid === nvme.NVME_FEAT_ERR_RECOVERY) {

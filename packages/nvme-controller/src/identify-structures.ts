@@ -8,10 +8,7 @@ import { TEMPERATURE_CRITICAL, TEMPERATURE_WARNING } from './features.js';
 import { LBA_FORMATS } from './format.js';
 import { ERROR_LOG_ENTRIES } from './health.js';
 import type { Namespace } from './namespace.js';
-import { VERSION } from './register-state.js';
 
-const PCI_VENDOR_ID_REDHAT = 0x1b36;
-const PCI_SUBVENDOR_ID_QUMRANET = 0x1af4;
 /** Abort Command Limit, 0-based. */
 const ABORT_LIMIT = 3;
 /** Firmware updates: one slot, the first read-only. */
@@ -37,18 +34,19 @@ export function identifyController(controller: ControllerState): Uint8Array {
     nvme.NVME_CTRL_ONCS_TIMESTAMP |
     nvme.NVME_CTRL_ONCS_COPY;
   return nvme.NvmeIdCtrl.encode({
-    vid: PCI_VENDOR_ID_REDHAT,
-    ssvid: PCI_SUBVENDOR_ID_QUMRANET,
+    vid: description.pci.vendorId,
+    ssvid: description.pci.subsystemVendorId,
     sn: description.serial,
     mn: description.model,
     fr: description.firmware,
     rab: RECOMMENDED_BURST,
     ieee: Uint8Array.of(0x00, 0x54, 0x52),
     mdts: description.mdts,
-    ver: VERSION,
+    // VER came with 1.2.
+    ver: description.version < '1.2' ? 0 : controller.registers.version,
     oaes: nvme.NVME_CTRL_OAES_NS_ATTR,
-    ctratt: nvme.NVME_CTRL_ATTR_ELBAS,
-    cntrltype: nvme.NVME_CTRL_IO,
+    ctratt: description.version === '1.4' ? nvme.NVME_CTRL_ATTR_ELBAS : 0,
+    cntrltype: description.maxIoQueuePairs === 0 ? nvme.NVME_CTRL_ADMIN : nvme.NVME_CTRL_IO,
     oacs: adminCommands,
     acl: ABORT_LIMIT,
     aerl: description.aerLimit,
@@ -57,7 +55,7 @@ export function identifyController(controller: ControllerState): Uint8Array {
     elpe: ERROR_LOG_ENTRIES - 1,
     wctemp: TEMPERATURE_WARNING,
     cctemp: TEMPERATURE_CRITICAL,
-    sqes: 0x66,
+    sqes: description.sqEntryBytes === 128 ? 0x77 : 0x66,
     cqes: 0x44,
     nn: MAX_NAMESPACES,
     oncs: nvmCommands,
@@ -65,7 +63,18 @@ export function identifyController(controller: ControllerState): Uint8Array {
     ocfs: COPY_FORMATS,
     sgls: description.sgl ? nvme.NVME_CTRL_SGLS_BYTE_ALIGNED : 0,
     subnqn: description.subsystemNqn,
-    psd: [{ maxPower: 2500, entryLat: 16, exitLat: 4 }],
+    npss: description.powerStates.length - 1,
+    apsta: description.apst ? 1 : 0,
+    hmpre: controller.hmb?.preferredPages ?? 0,
+    hmmin: controller.hmb?.minimumPages ?? 0,
+    hmminds: controller.hmb?.minimumPiecePages ?? 0,
+    hmmaxd: description.hmb?.maximumPieces ?? 0,
+    psd: description.powerStates.map(({ maxPower, entryLatencyUs, exitLatencyUs, nonOperational }) => ({
+      maxPower,
+      flags: nonOperational ? nvme.NVME_PS_FLAGS_NON_OP_STATE : 0,
+      entryLat: entryLatencyUs,
+      exitLat: exitLatencyUs,
+    })),
   });
 }
 

@@ -125,7 +125,8 @@ function readStore(controller: ControllerState, slot: CommandSlot, namespace: Na
   if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
   const status = mapData(controller, slot, length);
   if (status !== sc.SC_SUCCESS) return status;
-  slot.move = move;
+  if (move === MOVE_COMPARE) slot.move = move;
+  else slot.moves(move);
   slot.state = SLOT_IN_STORE;
   namespace.store.read(slba * namespace.blockSize, length, slot);
   return sc.PENDING;
@@ -141,7 +142,7 @@ function write(controller: ControllerState, slot: CommandSlot, namespace: Namesp
   if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
   const status = mapData(controller, slot, length);
   if (status !== sc.SC_SUCCESS) return status;
-  slot.move = MOVE_FROM_HOST;
+  slot.moves(MOVE_FROM_HOST);
   slot.steps = mustFlush(controller, slot) ? 1 : 0;
   slot.state = SLOT_IN_STORE;
   namespace.store.write(slba * namespace.blockSize, length, slot);

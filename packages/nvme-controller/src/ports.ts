@@ -1,6 +1,7 @@
 // The ports of nvme-controller: what it needs (block stores, a latency model, a fault plan) and what it offers.
 // Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 base, [NVM] 1.0 command set.
 import type { PciFunction } from '@nvme-stack/pci-function';
+import type { FaultPlanDescription, FaultRule } from './faults/rule.js';
 
 /** Store status: done. */
 export const BLOCK_STORE_OK = 0;
@@ -56,11 +57,29 @@ export const FAULT_DROP = 'drop';
 /** Fault: execute the command `delayNs` later. */
 export const FAULT_DELAY = 'delay';
 
+/** Fault: execute the command, but alter its data or its completion entry. */
+export const FAULT_ALTER = 'alter';
+
 /** What a fault plan may do to a command that was fetched. */
 export type CommandFault =
   | { readonly kind: typeof FAULT_STATUS; readonly status: number }
   | { readonly kind: typeof FAULT_DROP }
-  | { readonly kind: typeof FAULT_DELAY; readonly delayNs: number };
+  | { readonly kind: typeof FAULT_DELAY; readonly delayNs: number }
+  | { readonly kind: typeof FAULT_ALTER; readonly data?: DataFault; readonly completion?: CompletionFault };
+
+/** What happens to the data of a command on their way between host and controller. */
+export interface DataFault {
+  /** First byte, within the command's data. */
+  readonly offset: number;
+  /** Bytes from there on that are altered; 1 unless told. */
+  readonly length?: number;
+  /** Exclusive-ored onto each of them; 0xff unless told or replaced. */
+  readonly xor?: number;
+  /** Bytes that take their place. */
+  readonly replace?: readonly number[];
+  /** The transfer fails at `offset`: the command ends with Data Transfer Error. */
+  readonly fails?: boolean;
+}
 
 /** What a fault plan may do to a completion entry before it is posted; what is absent stays. */
 export interface CompletionFault {
@@ -69,18 +88,64 @@ export interface CompletionFault {
   readonly sqid?: number;
   readonly sqhd?: number;
   readonly status?: number;
+  readonly dw0?: number;
+  /** The phase tag of the previous pass, so that the entry does not look new. */
+  readonly invertPhase?: boolean;
+  /** Posted so many times more; taken from a command's fault only. */
+  readonly duplicates?: number;
+}
+
+/** What a fault plan may do to an interrupt that it does not lose. */
+export interface InterruptFault {
+  readonly delayNs?: number | undefined;
+  readonly vector?: number | undefined;
 }
 
 /** Script of misbehaviour, consulted at named points; null means behave. Device context; must not call back. */
 export interface FaultPlan {
-  /** A command was fetched and is about to be executed. */
-  command?(sqid: number, cid: number, opcode: number, nsid: number, slba: number): CommandFault | null;
+  /** A command was fetched and is about to be executed; `blocks` is that of commands with a range. */
+  command?(
+    sqid: number,
+    cid: number,
+    opcode: number,
+    nsid: number,
+    slba: number,
+    blocks: number,
+    cdw10: number,
+  ): CommandFault | null;
   /** A completion is about to be posted. */
   completion?(cqid: number, sqid: number, cid: number, status: number): CompletionFault | null;
   /** An interrupt of a completion queue is about to be raised; true to lose it. */
-  interrupt?(cqid: number, vector: number): boolean;
-  /** The host enabled the controller: false keeps CSTS.RDY at 0 for good. */
-  ready?(): boolean;
+  interrupt?(cqid: number, vector: number): boolean | InterruptFault;
+  /** The host enabled the controller: false keeps CSTS.RDY at 0 for good, a number delays it by so many nanoseconds. */
+  ready?(): boolean | number;
+  /** The host disabled the controller: false keeps CSTS.RDY at 1 until the function is reset, a number delays it. */
+  unready?(): boolean | number;
+  /** The host asked for a shutdown: false keeps CSTS.SHST from saying that it is complete, a number delays it. */
+  shutdown?(): boolean | number;
+  /** A doorbell was written; true to ignore it. */
+  doorbell?(qid: number, isCompletion: boolean, value: number): boolean;
+  /** A dword of the registers is read or written; returns what is read or written instead, 0..2^32 - 1. */
+  register?(offset: number, value: number, isWrite: boolean): number;
+}
+
+/** A rule in force and what it did so far. */
+export interface FaultRuleReport {
+  readonly rule: FaultRule;
+  /** Happenings that the rule fits, whether or not it was its turn. */
+  readonly matched: number;
+  readonly acted: number;
+}
+
+/** The rules of a running controller. Changes take effect at once; bad rules throw a RangeError and change nothing. */
+export interface FaultControl {
+  readonly rules: readonly FaultRuleReport[];
+  /** Replaces all rules. */
+  set(plan: FaultPlanDescription): void;
+  /** Adds a rule behind the others. */
+  add(rule: FaultRule): void;
+  /** Takes all rules back; a controller that is gone or has failed stays so. */
+  clear(): void;
 }
 
 /** Memory for the controller's staging buffers; sharing the RAM's ArrayBuffer makes its copies cheaper. */
@@ -105,6 +170,18 @@ export interface ControllerCounters {
   readonly mediaErrors: number;
 }
 
+/** What a controller did with the host memory buffer; counters since power-on. */
+export interface HmbReport {
+  readonly enabled: boolean;
+  /** Bytes that the host lent last. */
+  readonly sizeBytes: number;
+  /** Reads and writes whose region was found in the buffer, and those that had to be looked up on the medium. */
+  readonly hits: number;
+  readonly misses: number;
+  /** Entries that were not as the controller had left them. */
+  readonly corrupted: number;
+}
+
 /** An NVMe controller in a PCI slot, with the knobs a test bench has. */
 export interface NvmeController extends PciFunction {
   /** Sets the critical warning bits of SMART / Health; newly set bits raise an asynchronous event if enabled. */
@@ -116,6 +193,12 @@ export interface NvmeController extends PciFunction {
   /** Changes a namespace's size in bytes (a multiple of its block, within its store) and raises the same event. */
   resizeNamespace(nsid: number, sizeBytes: number): void;
   readonly counters: ControllerCounters;
+  /** Null: the controller asks for no host memory. */
+  readonly hmb: HmbReport | null;
+  /** The power state at present. */
+  readonly powerState: number;
+  /** Misbehaviour as plain data, at run time. */
+  readonly faults: FaultControl;
   /** Commands fetched and not yet completed; asynchronous event requests included. */
   readonly outstandingCommands: number;
 }

@@ -11,10 +11,11 @@ import * as trace from './trace-events.js';
 const PHYSICALLY_CONTIGUOUS = 1;
 const INTERRUPTS_ENABLED = 2;
 
-/** Vectors a queue may use: all of MSI-X when it is enabled, one under INTx. */
+/** Vectors a queue may use: all of MSI-X or MSI, whichever is enabled, one under INTx. */
 function vectorLimit(controller: ControllerState): number {
   const { endpoint } = controller;
-  return endpoint.messageSignalled ? (endpoint.msix?.description.vectors ?? 1) : 1;
+  if (endpoint.msix?.enabled) return endpoint.msix.description.vectors;
+  return endpoint.msi?.enabled ? endpoint.msi.description.vectors : 1;
 }
 
 /** Create I/O Completion Queue. */
@@ -51,7 +52,8 @@ export function createSubmissionQueue(controller: ControllerState, slot: Command
   if (qsize === 0 || qsize > controller.description.mqes) return sc.SC_QUEUE_SIZE;
   if ((slot.prp1Lo & (controller.pageBytes - 1)) !== 0) return sc.SC_PRP_INVALID_OFFSET;
   if ((flags & PHYSICALLY_CONTIGUOUS) === 0) return sc.SC_INVALID_FIELD;
-  const sq = new SubmissionQueue(qid, qsize + 1, slot.prp1Hi * 0x100000000 + slot.prp1Lo, cq);
+  const { sqEntryBytes } = controller.description;
+  const sq = new SubmissionQueue(qid, qsize + 1, slot.prp1Hi * 0x100000000 + slot.prp1Lo, cq, sqEntryBytes);
   cq.sqCount++;
   controller.submissionQueues[qid] = sq;
   if (controller.shadowDoorbells) bindShadow(controller, sq);
@@ -111,6 +113,7 @@ function detachFromStore(controller: ControllerState, slot: CommandSlot, status:
   stand.nsid = slot.nsid;
   stand.dw0 = 0;
   stand.isDropped = false;
+  stand.fault = null;
   slot.sq = null;
   slot.state = SLOT_ORPHAN;
   completeCommand(controller, stand, status);

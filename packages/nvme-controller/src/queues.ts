@@ -11,6 +11,8 @@ export class SubmissionQueue {
   readonly size: number;
   readonly address: number;
   readonly cq: CompletionQueue;
+  /** From one entry to the next; a command is the first 64 bytes. */
+  readonly entryBytes: number;
   head: number;
   tail: number;
   /** Commands fetched whose completion is not posted yet. */
@@ -24,11 +26,12 @@ export class SubmissionQueue {
   /** Set by a doorbell, so that the shadow is read before the next fetch. */
   shadowIsFresh: boolean;
 
-  constructor(sqid: number, size: number, address: number, cq: CompletionQueue) {
+  constructor(sqid: number, size: number, address: number, cq: CompletionQueue, entryBytes = 64) {
     this.sqid = sqid;
     this.size = size;
     this.address = address;
     this.cq = cq;
+    this.entryBytes = entryBytes;
     this.head = 0;
     this.tail = 0;
     this.outstanding = 0;

@@ -2,15 +2,17 @@
 // Kernel counterpart: the other end of drivers/nvme/host/core.c nvme_enable_ctrl, nvme_disable_ctrl. Spec: [NVMe] 2.0 §3.1.4, §3.5, §3.6.
 import * as nvme from '@nvme-stack/nvme-protocol';
 import type { AccessSize } from '@nvme-stack/pci-function';
-import { type ControllerState, EVENT_READY, EVENT_SHUTDOWN } from './controller-state.js';
+import { type ControllerState, EVENT_READY, EVENT_SHUTDOWN, EVENT_UNREADY } from './controller-state.js';
 import { maskInterrupts } from './interrupts.js';
 import { CompletionQueue, SubmissionQueue } from './queues.js';
-import { MPS_MAX, VERSION } from './register-state.js';
+import { MPS_MAX } from './register-state.js';
 import { resetQueues } from './reset.js';
 import * as trace from './trace-events.js';
 
 /** Magic of NVM Subsystem Reset: "NVMe". */
 const NSSR_MAGIC = 0x4e564d65;
+/** What a read gives where nothing answers. */
+const ALL_ONES = 0xffffffff;
 
 /** Reads a register as its dword; what is reserved or absent is 0. */
 function readDword(controller: ControllerState, offset: number): number {
@@ -21,7 +23,7 @@ function readDword(controller: ControllerState, offset: number): number {
     case nvme.NVME_REG_CAP + 4:
       return registers.capHi;
     case nvme.NVME_REG_VS:
-      return VERSION;
+      return registers.version;
     case nvme.NVME_REG_INTMS:
     case nvme.NVME_REG_INTMC:
       return controller.intMask;
@@ -39,25 +41,45 @@ function readDword(controller: ControllerState, offset: number): number {
       return registers.acqLo;
     case nvme.NVME_REG_ACQ + 4:
       return registers.acqHi;
+    case nvme.NVME_REG_CMBLOC:
+      return controller.cmb?.cmbloc ?? 0;
+    case nvme.NVME_REG_CMBSZ:
+      return controller.cmb?.cmbsz ?? 0;
+    case nvme.NVME_REG_CMBMSC:
+      return controller.cmb?.cmbmscLo ?? 0;
+    case nvme.NVME_REG_CMBMSC + 4:
+      return controller.cmb?.cmbmscHi ?? 0;
+    case nvme.NVME_REG_CMBSTS:
+      return controller.cmb?.cmbsts ?? 0;
     default:
       return 0;
   }
+}
+
+/** What the host reads: the register, unless a fault plan has it otherwise. */
+function presentDword(controller: ControllerState, offset: number): number {
+  const value = readDword(controller, offset);
+  if (!controller.faults?.register || offset >= nvme.NVME_REG_DBS) return value;
+  const altered = controller.faults.register(offset, value >>> 0, false);
+  return controller.isGone ? ALL_ONES : altered;
 }
 
 /** Reads size bytes of the register file; any alignment. Doorbells read as 0. */
 export function readRegister(controller: ControllerState, offset: number, size: AccessSize): number {
   if (controller.tracing) controller.host?.trace(trace.TRACE_MMIO_READ, offset, size, 0, 0);
   const within = offset & 3;
-  const low = readDword(controller, offset - within);
-  const high = within + size > 4 ? readDword(controller, offset - within + 4) : 0;
+  const low = presentDword(controller, offset - within);
+  const high = within + size > 4 ? presentDword(controller, offset - within + 4) : 0;
   const value = within === 0 ? low : (low >>> (8 * within)) | (high << (32 - 8 * within));
   return (value & (0xffffffff >>> (32 - 8 * size))) >>> 0;
 }
 
 /** Writes a register; only aligned dwords have an effect. */
-export function writeRegister(controller: ControllerState, offset: number, value: number, size: AccessSize): void {
+export function writeRegister(controller: ControllerState, offset: number, written: number, size: AccessSize): void {
   const { registers, host } = controller;
   if (size !== 4 || (offset & 3) !== 0) return;
+  const value = controller.faults?.register?.(offset, written >>> 0, true) ?? written;
+  if (controller.isGone) return;
   const isEnabled = (registers.cc & nvme.NVME_CC_ENABLE) !== 0;
   switch (offset) {
     case nvme.NVME_REG_INTMS:
@@ -72,6 +94,12 @@ export function writeRegister(controller: ControllerState, offset: number, value
       return;
     case nvme.NVME_REG_NSSR:
       if (controller.description.subsystemReset && value >>> 0 === NSSR_MAGIC) subsystemReset(controller);
+      return;
+    case nvme.NVME_REG_CMBMSC:
+      controller.cmb?.writeCmbmscLo(value >>> 0);
+      return;
+    case nvme.NVME_REG_CMBMSC + 4:
+      controller.cmb?.writeCmbmscHi(value >>> 0);
       return;
     case nvme.NVME_REG_AQA:
       if (isEnabled) return;
@@ -139,12 +167,15 @@ function enable(controller: ControllerState): void {
   cq.sqCount = 1;
   controller.completionQueues[0] = cq;
   controller.submissionQueues[0] = new SubmissionQueue(0, nvme.AQA.ASQS.get(registers.aqa) + 1, asq, cq);
-  if (controller.faults?.ready?.() === false) return;
-  if (controller.description.readyDelayNs > 0) {
-    controller.schedule(controller.description.readyDelayNs, EVENT_READY, controller.generation);
-  } else {
-    becomeReady(controller);
-  }
+  const delayNs = delayOf(controller, controller.faults?.ready?.(), controller.description.readyDelayNs);
+  if (delayNs > 0) controller.schedule(delayNs, EVENT_READY, controller.generation);
+  else if (delayNs === 0) becomeReady(controller);
+}
+
+/** How long CSTS takes to follow; -1: it does not. */
+function delayOf(controller: ControllerState, fault: boolean | number | undefined, delayNs: number): number {
+  if (fault === false || controller.isGone || (controller.registers.csts & nvme.NVME_CSTS_CFS) !== 0) return -1;
+  return typeof fault === 'number' ? delayNs + fault : delayNs;
 }
 
 /** Sets CSTS.RDY. */
@@ -161,7 +192,8 @@ function isConfigurationValid(controller: ControllerState): boolean {
   const mps = nvme.CC.MPS.get(cc);
   const css = nvme.CC.CSS.get(cc);
   if (mps > MPS_MAX) return false;
-  if (css !== 0 && css !== 6 && css !== 7) return false;
+  if (css !== 0 && (nvme.NVME_CAP_CSS(controller.registers.capLo, controller.registers.capHi) >> css) % 2 === 0)
+    return false;
   if (nvme.CC.IOSQES.get(cc) !== nvme.NVME_NVM_IOSQES || nvme.CC.IOCQES.get(cc) !== nvme.NVME_NVM_IOCQES) return false;
   if (nvme.AQA.ASQS.get(aqa) === 0 || nvme.AQA.ACQS.get(aqa) === 0) return false;
   const pageMask = (4096 << mps) - 1;
@@ -170,8 +202,14 @@ function isConfigurationValid(controller: ControllerState): boolean {
 
 /** CC.EN 1 → 0: a controller reset; the admin queue registers keep their values. */
 function disable(controller: ControllerState): void {
+  const { registers } = controller;
+  const wasReady = registers.csts & nvme.NVME_CSTS_RDY;
   resetQueues(controller);
-  controller.registers.csts &= nvme.CSTS.NSSRO.mask;
+  registers.csts &= nvme.CSTS.NSSRO.mask;
+  const fault = controller.faults?.unready?.() ?? true;
+  if (controller.isGone) return;
+  if (fault !== true) registers.csts |= wasReady;
+  if (typeof fault === 'number') controller.schedule(fault, EVENT_UNREADY, 0);
   if (controller.tracing) controller.host?.trace(trace.TRACE_MMIO_STOPPED, 0, 0, 0, 0);
 }
 
@@ -180,14 +218,21 @@ function beginShutdown(controller: ControllerState): void {
   if (controller.tracing) controller.host?.trace(trace.TRACE_MMIO_SHUTDOWN_SET, 0, 0, 0, 0);
   registers.csts = (registers.csts & ~nvme.CSTS.SHST.mask) | nvme.CSTS.SHST.put(1);
   for (const namespace of controller.namespaces) namespace?.store.flush(IGNORE);
-  if (controller.description.shutdownDelayNs > 0) {
-    controller.schedule(controller.description.shutdownDelayNs, EVENT_SHUTDOWN, controller.generation);
-  } else {
-    shutdownComplete(controller);
-  }
+  const { shutdownDelayNs } = controller.description;
+  const fault = controller.faults?.shutdown?.();
+  if (fault === false || controller.isGone) return;
+  const delayNs = shutdownDelayNs + (typeof fault === 'number' ? fault : 0);
+  if (delayNs > 0) controller.schedule(delayNs, EVENT_SHUTDOWN, controller.generation);
+  else shutdownComplete(controller);
 }
 
 const IGNORE = { piece: () => 0, done: () => {} };
+
+/** CC.EN = 0 has taken effect, unless the host enabled the controller in the meantime. */
+export function becomeUnready(controller: ControllerState): void {
+  const { registers } = controller;
+  if ((registers.cc & nvme.NVME_CC_ENABLE) === 0) registers.csts &= ~nvme.NVME_CSTS_RDY;
+}
 
 /** Sets CSTS.SHST to complete. */
 export function shutdownComplete(controller: ControllerState): void {
@@ -202,6 +247,7 @@ export function fatalError(controller: ControllerState): void {
 
 function subsystemReset(controller: ControllerState): void {
   resetQueues(controller);
+  controller.cmb?.reset();
   controller.registers.cc = 0;
   controller.registers.csts = nvme.CSTS.NSSRO.mask;
 }

@@ -18,11 +18,28 @@ export function resetQueues(controller: ControllerState): void {
   controller.health.waitingEvents.length = 0;
   controller.health.maskedTypes = 0;
   controller.events.clear();
+  controller.hmb?.disable();
+  controller.coalescing?.reset();
+  controller.power.reset(controller.host?.nowNs() ?? 0);
   controller.host?.alarmAt(Infinity);
   controller.shadowDoorbells = false;
   controller.intStatus = 0;
   controller.intMask = 0;
   updatePin(controller);
+  controller.injector?.arm();
+}
+
+/** A function that was gone answers again, as after power-on. */
+export function comeBack(controller: ControllerState): void {
+  controller.isGone = false;
+  controller.backAtNs = Number.POSITIVE_INFINITY;
+  const { registers } = controller;
+  registers.aqa = 0;
+  registers.asqLo = 0;
+  registers.asqHi = 0;
+  registers.acqLo = 0;
+  registers.acqHi = 0;
+  controller.endpoint.reset();
 }
 
 function dropSlot(controller: ControllerState, slot: CommandSlot): void {

@@ -5,7 +5,8 @@ import { checkTemperature } from './async-events.js';
 import type { CommandSlot } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
 import { fetchData } from './data.js';
-import { FEATURE_CAPABILITIES } from './features.js';
+import { capabilitiesOf } from './features.js';
+import { setHardwareFeature } from './hardware-features.js';
 import { isNsidValid, type Namespace } from './namespace.js';
 import * as sc from './status.js';
 import * as trace from './trace-events.js';
@@ -37,6 +38,12 @@ export function setFeatures(controller: ControllerState, slot: CommandSlot): num
       return setTimestamp(controller, slot);
     case nvme.NVME_FEAT_HOST_BEHAVIOR:
       return setHostBehavior(controller, slot);
+    case nvme.NVME_FEAT_POWER_MGMT:
+    case nvme.NVME_FEAT_IRQ_COALESCE:
+    case nvme.NVME_FEAT_IRQ_CONFIG:
+    case nvme.NVME_FEAT_AUTO_PST:
+    case nvme.NVME_FEAT_HOST_MEM_BUF:
+      return setHardwareFeature(controller, slot, fid);
     default:
       return (slot.cdw11 & 0x1ff) === 0 ? sc.SC_SUCCESS : sc.SC_IOCS_COMBINATION_REJECTED;
   }
@@ -44,7 +51,7 @@ export function setFeatures(controller: ControllerState, slot: CommandSlot): num
 
 function refuse(controller: ControllerState, slot: CommandSlot, fid: number): number {
   if ((slot.cdw10 & SAVE) !== 0) return sc.SC_FEATURE_NOT_SAVEABLE;
-  const capabilities = FEATURE_CAPABILITIES.get(fid);
+  const capabilities = capabilitiesOf(controller.description, fid);
   if (capabilities === undefined) return sc.SC_INVALID_FIELD;
   if (nvme.FeatureCapabilities.NSSPEC.get(capabilities) !== 0) {
     if (!isNsidValid(controller, slot.nsid)) return sc.SC_INVALID_NS;
@@ -91,6 +98,7 @@ function setNumberOfQueues(controller: ControllerState, slot: CommandSlot): numb
   for (let qid = 1; qid <= description.maxIoQueuePairs; qid++) {
     if (controller.completionQueues[qid] || controller.submissionQueues[qid]) return sc.SC_CMD_SEQ_ERROR;
   }
+  if (description.maxIoQueuePairs === 0) return sc.SC_INVALID_FIELD;
   const wantedCq = nvme.NumberOfQueues.NCQ.get(slot.cdw11);
   const wantedSq = nvme.NumberOfQueues.NSQ.get(slot.cdw11);
   if (wantedCq === 0xffff || wantedSq === 0xffff) return sc.SC_INVALID_FIELD;

@@ -17,14 +17,17 @@ export function requeueSubmission(controller: ControllerState, sq: SubmissionQue
   if (!controller.isInDevice) controller.host?.defer();
 }
 
-/** Gives a queue its words in the buffers and publishes where it stands. */
+/** Gives a queue its words in the buffers, publishes where it stands and asks to be rung when it moves on. */
 export function bindShadow(controller: ControllerState, queue: SubmissionQueue | CompletionQueue): void {
   const isCompletion = 'cqid' in queue;
   const qid = isCompletion ? queue.cqid : queue.sqid;
   const offset = (2 * qid + (isCompletion ? 1 : 0)) * (4 << controller.description.dstrd);
   queue.shadowAddress = controller.shadowBase + offset;
   queue.eventIdxAddress = controller.eventIdxBase + offset;
-  writeWord(controller, queue.shadowAddress, isCompletion ? queue.head : queue.tail);
+  const position = isCompletion ? queue.head : queue.tail;
+  writeWord(controller, queue.shadowAddress, position);
+  // A host that has used the queue before this command must not take the next entry for one it need not ring for.
+  writeWord(controller, queue.eventIdxAddress, position);
 }
 
 /** Writes one dword of host memory. */

@@ -1,6 +1,7 @@
 // Staging memory: where submission entries, completion entries, lists and admin data pass through.
 // Kernel counterpart: none. It may lie in the ArrayBuffer of RAM, so that DMA copies need no view.
-import type { PciEndpoint } from '@nvme-stack/pci-function';
+import type { ControllerState } from './controller-state.js';
+import { readMemory } from './host-access.js';
 import { NVME_CONTROLLER_SCRATCH_BYTES, type ScratchMemory } from './ports.js';
 import type { ListReader } from './prp.js';
 
@@ -36,9 +37,9 @@ export class Stage implements ListReader {
   /** One dword, for shadow doorbells. */
   readonly wordOffset: number;
   readonly word: Uint32Array;
-  readonly #endpoint: PciEndpoint;
+  readonly #controller: ControllerState;
 
-  constructor(endpoint: PciEndpoint, scratch?: ScratchMemory) {
+  constructor(controller: ControllerState, scratch?: ScratchMemory) {
     const length = NVME_CONTROLLER_SCRATCH_BYTES;
     const memory = scratch ?? { bytes: new Uint8Array(length), offset: 0, length };
     if (memory.length < length || memory.offset % 8 !== 0 || (memory.bytes.byteOffset + memory.offset) % 8 !== 0) {
@@ -60,10 +61,10 @@ export class Stage implements ListReader {
     this.data = new Uint8Array(buffer, base + DATA_OFFSET, DATA_BYTES);
     this.wordOffset = memory.offset + WORD_OFFSET;
     this.word = new Uint32Array(buffer, base + WORD_OFFSET, 1);
-    this.#endpoint = endpoint;
+    this.#controller = controller;
   }
 
   readList(busAddr: number, lengthBytes: number): number {
-    return this.#endpoint.dmaRead(busAddr, this.bytes, this.listOffset, lengthBytes);
+    return readMemory(this.#controller, busAddr, this.bytes, this.listOffset, lengthBytes);
   }
 }

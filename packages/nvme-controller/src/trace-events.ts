@@ -53,4 +53,6 @@ export const TRACE_MAP_ADDR = event('map_addr', 'dma', 'addr', 'len');
 export const TRACE_ENQUEUE_REQ_COMPLETION = event('enqueue_req_completion', 'cqe', 'cid', 'cqid', 'dw0', 'status');
 export const TRACE_IRQ_MSIX = event('irq_msix', 'msi', 'vector');
 export const TRACE_IRQ_PIN = event('irq_pin', 'msi');
+/** Ours: a rule of the fault plan acts. */
+export const TRACE_FAULT: DeviceTraceEvent = { name: 'nvme_fault', kind: 'nvme', fields: ['rule', 'acted', 'a', 'b'] };
 export const TRACE_IRQ_MASKED = event('irq_masked', 'msi');

@@ -52,6 +52,8 @@ const CRD_UNIT_NS = 100_000_000;
 export function nvmeTryCompleteReq(rq: Request, status: number, result: number, resultHi: number): boolean {
   const nr = nvmeReq(rq);
   const { ctrl } = nr;
+  // Without a generation to check, an entry that comes twice is told by its request: it has ended.
+  if (ctrl.genctrStep === 0 && rq.state !== MQ_RQ_IN_FLIGHT) return true;
   nr.genctr = (nr.genctr + ctrl.genctrStep) & 0xff;
   nr.status = status;
   nr.result = result;
@@ -98,7 +100,7 @@ function endReq(rq: Request, nr: NvmeRequestData): void {
 function logFailure(rq: Request, nr: NvmeRequestData): void {
   if (nr.status === 0) return;
   if ((rq.cmdFlags & REQ_OP_MASK) >= REQ_OP_DRV_IN) {
-    if (nr.ctrl.passthruErrLogEnabled) logPassthru(rq, nr);
+    if (((rq.q.queuedata as Ns | null)?.head ?? nr.ctrl).passthruErrLogEnabled) logPassthru(rq, nr);
   } else if ((rq.rqFlags & RQF_QUIET) === 0) logError(rq, nr);
 }
 
@@ -163,6 +165,7 @@ function completeBatchReqTraced(rq: Request, nr: NvmeRequestData): void {
 /** Whether commands may be sent now. @kernel drivers/nvme/host/nvme.h nvme_check_ready */
 export function nvmeCheckReady(ctrl: Ctrl, rq: Request, queueLive: boolean): boolean {
   if (ctrl.state === NVME_CTRL_LIVE) return true;
+  if (!ctrl.core.era.checksReady) return queueLive;
   const { trace } = ctrl.kernel;
   if (trace.functions) trace.enter('__nvme_check_ready');
   // The order of a user's commands and those of the start could not be told.

@@ -4,7 +4,7 @@
  */
 import type { BlkMq } from '@nvme-stack/blk-mq/ports';
 import type { Device, DeviceClass, DeviceCore } from '@nvme-stack/device-core/ports';
-import { type HasKernel, type Kernel, Mutex, traced } from '@nvme-stack/kernel';
+import { type HasKernel, type Kernel, Mutex } from '@nvme-stack/kernel';
 import { nvmeCheckSize } from '@nvme-stack/nvme-protocol';
 import type { WorkqueueStruct, Workqueues } from '@nvme-stack/workqueue/ports';
 import type { Ctrl } from './ctrl.js';
@@ -60,6 +60,8 @@ export class CoreState implements HasKernel {
   nvmeWq: WorkqueueStruct | null;
   nvmeResetWq: WorkqueueStruct | null;
   nvmeDeleteWq: WorkqueueStruct | null;
+  /** In the order in which they were registered. */
+  readonly registeredClasses: DeviceClass[];
   ctrlMajor: number;
   genericMajor: number;
   /** Messages that are printed once per machine. */
@@ -71,20 +73,21 @@ export class CoreState implements HasKernel {
     this.deviceCore = deps.deviceCore;
     this.workqueues = deps.workqueues;
     this.era = NVME_CORE_ERAS[deps.kernel.profile];
-    this.params = defaultParams();
+    this.params = defaultParams(deps.kernel.profile);
     this.controllers = [];
     this.subsystems = [];
     this.subsystemsLock = new Mutex(deps.kernel, 'nvme_subsystems_lock');
     this.instances = new Ida();
     this.genericMinors = new Ida();
     this.hwmonNumbers = new Ida();
-    this.nvmeClass = { name: 'nvme', devUevent: nvmeClassUevent };
+    this.nvmeClass = this.era.ueventsNameTransport ? { name: 'nvme', devUevent: nvmeClassUevent } : { name: 'nvme' };
     this.subsystemClass = { name: 'nvme-subsystem' };
     this.genericClass = { name: 'nvme-generic' };
     this.hwmonClass = { name: 'hwmon' };
     this.nvmeWq = null;
     this.nvmeResetWq = null;
     this.nvmeDeleteWq = null;
+    this.registeredClasses = [];
     this.ctrlMajor = 0;
     this.genericMajor = 0;
     this.warnedOnce = new Set();
@@ -121,7 +124,7 @@ export async function nvmeCoreInit(
   params: Readonly<Record<string, number | boolean | string>>,
 ): Promise<void> {
   nvmeCheckSize();
-  core.params = overlay(params);
+  core.params = overlay(defaultParams(core.kernel.profile), params);
   try {
     acquireAll(core);
   } catch (error) {
@@ -132,9 +135,9 @@ export async function nvmeCoreInit(
 
 /** Reads through to `params`, and to the defaults where it says nothing. */
 function overlay(
+  defaults: Readonly<Record<string, number | boolean | string>>,
   params: Readonly<Record<string, number | boolean | string>>,
 ): Record<string, number | boolean | string> {
-  const defaults = defaultParams();
   const view: Record<string, number | boolean | string> = {};
   for (const name of Object.keys(defaults)) {
     Object.defineProperty(view, name, { enumerable: true, get: () => params[name] ?? defaults[name] });
@@ -148,11 +151,18 @@ function acquireAll(core: CoreState): void {
   core.nvmeResetWq = era.resetWorkqueue === null ? core.nvmeWq : alloc(core, era.resetWorkqueue);
   core.nvmeDeleteWq = era.deleteWorkqueue === null ? core.nvmeWq : alloc(core, era.deleteWorkqueue);
   core.ctrlMajor = deviceCore.allocChrdevRegion('nvme', NVME_MINORS);
-  deviceCore.classRegister(core.nvmeClass);
-  deviceCore.classRegister(core.subsystemClass);
-  core.genericMajor = deviceCore.allocChrdevRegion('nvme-generic', NVME_MINORS);
-  deviceCore.classRegister(core.genericClass);
-  deviceCore.classRegister(core.hwmonClass);
+  register(core, core.nvmeClass);
+  if (era.subsystems) register(core, core.subsystemClass);
+  if (era.genericDevices) {
+    core.genericMajor = deviceCore.allocChrdevRegion('nvme-generic', NVME_MINORS);
+    register(core, core.genericClass);
+  }
+  if (era.finishSteps.includes('hwmon')) register(core, core.hwmonClass);
+}
+
+function register(core: CoreState, cls: DeviceClass): void {
+  core.deviceCore.classRegister(cls);
+  core.registeredClasses.push(cls);
 }
 
 function alloc(core: CoreState, { name, flags }: EraWorkqueue): WorkqueueStruct {
@@ -160,20 +170,17 @@ function alloc(core: CoreState, { name, flags }: EraWorkqueue): WorkqueueStruct 
 }
 
 /** Gives back what nvmeCoreInit acquired, last first. Task context. @kernel drivers/nvme/host/core.c nvme_core_exit */
-export const nvmeCoreExit = traced('nvme_core_exit', async (core: CoreState): Promise<void> => {
+export async function nvmeCoreExit(core: CoreState): Promise<void> {
   const { deviceCore, workqueues } = core;
   const { nvmeWq: wq, nvmeResetWq: resetWq, nvmeDeleteWq: deleteWq } = core;
-  if (core.genericMajor !== 0) {
-    deviceCore.classUnregister(core.hwmonClass);
-    deviceCore.classUnregister(core.genericClass);
-    deviceCore.unregisterChrdevRegion(core.genericMajor);
-    deviceCore.classUnregister(core.subsystemClass);
-    deviceCore.classUnregister(core.nvmeClass);
+  for (let cls = core.registeredClasses.pop(); cls !== undefined; cls = core.registeredClasses.pop()) {
+    deviceCore.classUnregister(cls);
   }
+  if (core.genericMajor !== 0) deviceCore.unregisterChrdevRegion(core.genericMajor);
   if (core.ctrlMajor !== 0) deviceCore.unregisterChrdevRegion(core.ctrlMajor);
   core.ctrlMajor = core.genericMajor = 0;
   core.nvmeWq = core.nvmeResetWq = core.nvmeDeleteWq = null;
   if (deleteWq !== null && deleteWq !== wq) await workqueues.destroyWorkqueue(deleteWq);
   if (resetWq !== null && resetWq !== wq) await workqueues.destroyWorkqueue(resetWq);
   if (wq !== null) await workqueues.destroyWorkqueue(wq);
-});
+}

@@ -11,11 +11,24 @@ import { nvmeResetCtrlSync, STATE_NAMES } from './state.js';
 const CNTRL_TYPES: { readonly [type: number]: string | undefined } = { 1: 'io', 2: 'discovery', 3: 'admin' };
 const DC_TYPES: { readonly [type: number]: string | undefined } = { 0: 'none', 1: 'ddc', 2: 'cdc' };
 
-function parseOnOff(text: string): boolean {
-  const word = text.trim();
-  if (['1', 'y', 'Y', 'on'].includes(word)) return true;
-  if (['0', 'n', 'N', 'off'].includes(word)) return false;
-  throw new KernelError('EINVAL', `passthru_err_log_enabled: '${word}' is neither on nor off`);
+/** @kernel lib/kstrtox.c kstrtobool */
+function kstrtobool(name: string, text: string): boolean {
+  const word = text.trim().toLowerCase();
+  if (/^([yt1]|on)/.test(word)) return true;
+  if (/^([nf0]|of)/.test(word)) return false;
+  throw new KernelError('EINVAL', `${name}: '${word}' is neither on nor off`);
+}
+
+/** `passthru_err_log_enabled`, of a controller's admin commands or a namespace's I/O commands. Throws EINVAL. @kernel drivers/nvme/host/sysfs.c nvme_adm_passthru_err_log_enabled_store, nvme_io_passthru_err_log_enabled_store */
+export function onOffFile(name: string, holder: { passthruErrLogEnabled: boolean }): Attribute {
+  return {
+    name,
+    mode: 0o644,
+    show: () => (holder.passthruErrLogEnabled ? 'on\n' : 'off\n'),
+    store: (text) => {
+      holder.passthruErrLogEnabled = kstrtobool(name, text);
+    },
+  };
 }
 
 /** @kernel drivers/nvme/host/sysfs.c nvme_dev_attrs_group */
@@ -44,15 +57,6 @@ export function ctrlAttributeGroup(ctrl: Ctrl): AttributeGroup {
     shown('cntrltype', () => CNTRL_TYPES[ctrl.cntrltype] ?? 'reserved'),
     shown('dctype', () => DC_TYPES[ctrl.dctype] ?? 'reserved'),
   ];
-  if (ctrl.core.era.passthruErrLog) {
-    attributes.push({
-      name: 'passthru_err_log_enabled',
-      mode: 0o644,
-      show: () => (ctrl.passthruErrLogEnabled ? 'on\n' : 'off\n'),
-      store: (text) => {
-        ctrl.passthruErrLogEnabled = parseOnOff(text);
-      },
-    });
-  }
+  if (ctrl.core.era.passthruErrLog) attributes.push(onOffFile('passthru_err_log_enabled', ctrl));
   return { attributes };
 }

@@ -5,7 +5,7 @@
 import type { BlkMqTagSet, RequestQueue } from '@nvme-stack/blk-mq/ports';
 import type { Cdev, Device } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, NO_PAGE, traced, WaitQueue } from '@nvme-stack/kernel';
-import type { DelayedWork, WorkStruct } from '@nvme-stack/workqueue/ports';
+import type { DelayedWork, WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
 import type { CoreState } from './core.js';
 import type { NvmeCtrl, NvmeCtrlOps, NvmeCtrlState, NvmeNs, Uint64 } from './ports.js';
 import { NVME_CTRL_NEW, NVME_QUIRK_SKIP_CID_GEN } from './ports.js';
@@ -99,16 +99,21 @@ export class Ctrl implements NvmeCtrl {
   subsysNqn = '';
   shutdownTimeoutNs = 0;
   subsys: Subsystem | null = null;
+  /** Its number stays taken when it goes: a subsystem that lives on is named after it. */
+  keepsInstance = false;
   effects: CommandEffectsTable = { acs: new Uint32Array(256), iocs: new Uint32Array(256) };
   /** A passthrough command changed what the controller can do. */
   dirtyCapability = false;
   passthruErrLogEnabled = false;
 
   resetWork: WorkStruct | null = null;
+  resetWq: WorkqueueStruct | null = null;
   readonly scanWork: WorkStruct;
   readonly asyncEventWork: WorkStruct;
   readonly fwActWork: WorkStruct;
   readonly kaWork: DelayedWork;
+  /** What the controller is asked when it starts; lifecycle.ts has it. */
+  readonly initFinish: (ctrl: Ctrl) => Promise<void>;
   readonly scanLock: Mutex;
   readonly namespacesLock: Mutex;
   namespaces: NvmeNs[] = [];
@@ -140,6 +145,7 @@ export class Ctrl implements NvmeCtrl {
     this.stateWq = new WaitQueue(kernel, `${this.name} state_wq`);
     this.scanLock = new Mutex(kernel, `${this.name} scan_lock`);
     this.namespacesLock = new Mutex(kernel, `${this.name} namespaces_lock`);
+    this.initFinish = works.initFinish;
     this.shutdownTimeoutNs = core.number('shutdown_timeout') * 1e9;
     this.scanWork = workqueues.initWork('nvme_scan_work', this as Ctrl, works.scan);
     this.asyncEventWork = workqueues.initWork('nvme_async_event_work', this as Ctrl, works.asyncEvent);
@@ -148,12 +154,14 @@ export class Ctrl implements NvmeCtrl {
   }
 }
 
-/** Handlers of a controller's works. */
+/** Handlers of a controller's works, and what else leads back to its life. */
 export interface CtrlWorks {
   readonly scan: (ctrl: Ctrl) => Promise<void>;
   readonly asyncEvent: (ctrl: Ctrl) => Promise<void>;
   readonly fwAct: (ctrl: Ctrl) => Promise<void>;
   readonly keepAlive: (ctrl: Ctrl) => Promise<void>;
+  /** nvme_init_ctrl_finish. */
+  readonly initFinish: (ctrl: Ctrl) => Promise<void>;
 }
 
 /** Takes and drops references; the last one frees the controller. Any context. @kernel drivers/nvme/host/nvme.h nvme_get_ctrl, nvme_put_ctrl */
@@ -171,7 +179,7 @@ export const nvmeFreeCtrl = traced('nvme_free_ctrl', (ctrl: Ctrl): void => {
   ctrl.discardPage = NO_PAGE;
   const at = core.controllers.indexOf(ctrl);
   if (at >= 0) core.controllers.splice(at, 1);
-  core.instances.free(ctrl.instance);
+  if (!ctrl.keepsInstance) core.instances.free(ctrl.instance);
   ctrl.ops.freeCtrl(ctrl);
 });
 

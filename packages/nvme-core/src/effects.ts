@@ -6,6 +6,7 @@
 import { traced } from '@nvme-stack/kernel';
 import {
   NVME_CMD_EFFECTS_CSE_MASK,
+  NVME_CMD_EFFECTS_CSER_MASK,
   NVME_CMD_EFFECTS_CSUPP,
   NVME_CMD_EFFECTS_LBCC,
   NVME_CMD_EFFECTS_NCC,
@@ -33,21 +34,32 @@ const nvmeGetEffectsLog = traced('nvme_get_effects_log', async (ctrl: Ctrl, csi:
   ctrl.effects = { acs: words.slice(0, OPCODES), iocs: words.slice(OPCODES) };
 });
 
-/** Reads the log where there is one, and adds what every controller does. Throws. @kernel drivers/nvme/host/core.c nvme_init_effects */
+/** Commands that write, whatever the log says. */
+const WRITES_BLOCKS = [NvmeNvmOpcode.write, NvmeNvmOpcode.writeZeroes, NvmeNvmOpcode.writeUncor];
+
+/**
+ * Reads the log where there is one, and adds what every controller does. Security Receive needs no frozen I/O: what it
+ * depends on is Security Send, an admin command too. Throws. @kernel drivers/nvme/host/core.c nvme_init_effects, nvme_init_known_nvm_effects
+ */
 export async function nvmeInitEffects(ctrl: Ctrl, id: IdCtrl): Promise<void> {
   if (id.lpa & NVME_CTRL_LPA_CMD_EFFECTS_LOG) await nvmeGetEffectsLog(ctrl, NVME_CSI_NVM);
   const { acs, iocs } = ctrl.effects;
   acs[NvmeAdminOpcode.formatNvm] |= NVME_CMD_EFFECTS_LBCC | NVME_CMD_EFFECTS_NCC | NVME_CMD_EFFECTS_CSE_MASK;
   acs[NvmeAdminOpcode.sanitizeNvm] |= NVME_CMD_EFFECTS_LBCC | NVME_CMD_EFFECTS_CSE_MASK;
-  for (const opcode of [NvmeNvmOpcode.write, NvmeNvmOpcode.writeZeroes, NvmeNvmOpcode.writeUncor, NvmeNvmOpcode.dsm])
-    iocs[opcode] |= NVME_CMD_EFFECTS_LBCC;
+  acs[NvmeAdminOpcode.securityRecv] &= ~NVME_CMD_EFFECTS_CSE_MASK;
+  for (const opcode of WRITES_BLOCKS) iocs[opcode] |= NVME_CMD_EFFECTS_LBCC;
 }
 
-/** What a passthrough command does; for I/O commands nothing that needs care. @kernel drivers/nvme/host/core.c nvme_command_effects */
+/** What a passthrough command does. Any context. @kernel drivers/nvme/host/core.c nvme_command_effects */
 export function nvmeCommandEffects(ctrl: Ctrl, isIo: boolean, opcode: number): number {
-  if (!isIo) return ctrl.effects.acs[opcode];
+  if (!isIo) {
+    const effects = ctrl.effects.acs[opcode];
+    // A command whose restrictions are relaxed needs nothing frozen.
+    return effects & NVME_CMD_EFFECTS_CSER_MASK ? effects & ~NVME_CMD_EFFECTS_CSE_MASK : effects;
+  }
   const effects = ctrl.effects.iocs[opcode];
   if (effects & ~(NVME_CMD_EFFECTS_CSUPP | NVME_CMD_EFFECTS_LBCC))
-    ctrlWarnOnce(ctrl, 'effects', `IO command:${hex(opcode, 2)} has unusual effects of ${hex(effects, 8)}`);
+    ctrlWarnOnce(ctrl, 'effects', `IO command:${hex(opcode, 2)} has unusual effects:${hex(effects, 8)}`);
+  // A frozen queue would never let the command itself through.
   return effects & ~NVME_CMD_EFFECTS_CSE_MASK;
 }

@@ -48,36 +48,69 @@ interface ReadyTarget {
   readonly what: string;
 }
 
-/** Polls CSTS; throws ENODEV when it is gone or late. @kernel drivers/nvme/host/core.c nvme_wait_ready */
+/** Throws ENODEV when the controller is gone or late. @kernel drivers/nvme/host/core.c nvme_wait_ready */
 const nvmeWaitReady = traced('nvme_wait_ready', async (ctrl: Ctrl, target: ReadyTarget): Promise<void> => {
+  const shows = ctrl.core.era.notReadyShowsCsts;
+  await pollCsts(ctrl, target, ctrl.core.era.readyPollUs, (csts) => {
+    return `Device not ready; aborting ${target.what}${shows ? `, CSTS=0x${hex(csts)}` : ''}`;
+  });
+});
+
+/** Looks at CSTS until it is as wanted. Throws ENODEV when it is gone, or late: then with a line in the log. */
+async function pollCsts(
+  ctrl: Ctrl,
+  target: ReadyTarget,
+  [fromUs, toUs]: readonly [number, number],
+  late: (csts: number) => string,
+): Promise<void> {
   const deadlineNs = ctrl.kernel.ex.now() + target.timeoutNs;
   for (;;) {
     const csts = ctrl.ops.regRead32(ctrl, NVME_REG_CSTS) >>> 0;
     if (csts === ALL_ONES) throw new KernelError('ENODEV', `${ctrl.name}: the device is gone`);
     if ((csts & target.mask) === target.value) return;
-    await usleepRange(ctrl, 1000, 2000);
+    await usleepRange(ctrl, fromUs, toUs);
     if (ctrl.kernel.ex.now() > deadlineNs) {
-      ctrlLog(ctrl, 'err', `Device not ready; aborting ${target.what}, CSTS=0x${hex(csts)}`);
+      ctrlLog(ctrl, 'err', late(csts));
       throw new KernelError('ENODEV', `${ctrl.name}: ${target.what}`);
     }
   }
-});
+}
 
 /** CAP.TO or CRTO counts units of 500 ms; Linux waits whole seconds. */
 function readyTimeoutNs(units: number): number {
   return Math.floor((units + 1) / 2) * NS_PER_SECOND;
 }
 
-/** Clears CC.EN, or asks for a shutdown, and waits. Throws ENODEV. Task context. @kernel drivers/nvme/host/core.c nvme_disable_ctrl */
-export const nvmeDisableCtrl = traced('nvme_disable_ctrl', async (ctrl: Ctrl, shutdown: boolean): Promise<void> => {
+/** How often CSTS is looked at while the controller shuts down, in kernels where that is a function of its own. */
+const SHUTDOWN_POLL_US = [100_000, 100_000] as const;
+
+/** Asks for a normal shutdown and waits for it (until 6.1). Throws ENODEV. @kernel drivers/nvme/host/core.c nvme_shutdown_ctrl */
+const nvmeShutdownCtrl = traced('nvme_shutdown_ctrl', async (ctrl: Ctrl): Promise<void> => {
+  ctrl.ctrlConfig = ((ctrl.ctrlConfig & ~NVME_CC_SHN_MASK) | NVME_CC_SHN_NORMAL) >>> 0;
+  ctrl.ops.regWrite32(ctrl, NVME_REG_CC, ctrl.ctrlConfig);
+  ctrl.asyncEventsOutstanding = 0;
+  await pollCsts(ctrl, shutdownTarget(ctrl), SHUTDOWN_POLL_US, () => 'Device shutdown incomplete; abort shutdown');
+});
+
+function shutdownTarget(ctrl: Ctrl): ReadyTarget {
+  const timeoutNs = ctrl.shutdownTimeoutNs;
+  return { mask: NVME_CSTS_SHST_MASK, value: NVME_CSTS_SHST_CMPLT, timeoutNs, what: 'shutdown' };
+}
+
+/** Clears CC.EN, or asks for a shutdown, and waits. Throws ENODEV. Task context. */
+export function nvmeDisableCtrl(ctrl: Ctrl, shutdown: boolean): Promise<void> {
+  return shutdown && ctrl.core.era.shutdownByItself ? nvmeShutdownCtrl(ctrl) : nvmeDisableCtrlOf(ctrl, shutdown);
+}
+
+/** @kernel drivers/nvme/host/core.c nvme_disable_ctrl */
+const nvmeDisableCtrlOf = traced('nvme_disable_ctrl', async (ctrl: Ctrl, shutdown: boolean): Promise<void> => {
   ctrl.ctrlConfig = (ctrl.ctrlConfig & ~NVME_CC_SHN_MASK) >>> 0;
   if (shutdown) ctrl.ctrlConfig |= NVME_CC_SHN_NORMAL;
   else ctrl.ctrlConfig &= ~NVME_CC_ENABLE;
   ctrl.ops.regWrite32(ctrl, NVME_REG_CC, ctrl.ctrlConfig);
   ctrl.asyncEventsOutstanding = 0;
   if (shutdown) {
-    const timeoutNs = ctrl.shutdownTimeoutNs;
-    await nvmeWaitReady(ctrl, { mask: NVME_CSTS_SHST_MASK, value: NVME_CSTS_SHST_CMPLT, timeoutNs, what: 'shutdown' });
+    await nvmeWaitReady(ctrl, shutdownTarget(ctrl));
     return;
   }
   if (ctrl.quirks & NVME_QUIRK_DELAY_BEFORE_CHK_RDY) await msleep(ctrl, DELAY_BEFORE_CHK_RDY_MS);
@@ -88,7 +121,7 @@ export const nvmeDisableCtrl = traced('nvme_disable_ctrl', async (ctrl: Ctrl, sh
 /** Configures and enables; throws ENODEV when pages do not fit or it does not become ready. Task context. @kernel drivers/nvme/host/core.c nvme_enable_ctrl */
 export const nvmeEnableCtrl = traced('nvme_enable_ctrl', async (ctrl: Ctrl): Promise<void> => {
   const { ops, core } = ctrl;
-  ctrl.cap = ops.regRead64(ctrl, NVME_REG_CAP);
+  if (core.era.enableReadsCap) ctrl.cap = ops.regRead64(ctrl, NVME_REG_CAP);
   const minPageShift = CAP.MPSMIN.get(ctrl.cap.lo, ctrl.cap.hi) + MPS_BASE_SHIFT;
   if (minPageShift > NVME_CTRL_PAGE_SHIFT) {
     ctrlLog(ctrl, 'err', `Minimum device page size ${2 ** minPageShift} too large for host (${NVME_CTRL_PAGE_SIZE})`);
@@ -110,8 +143,9 @@ export const nvmeEnableCtrl = traced('nvme_enable_ctrl', async (ctrl: Ctrl): Pro
 });
 
 /** CC without EN. [NVMe] 3.1.4.5. */
-function configuration({ cap }: Ctrl): number {
-  const commandSets = CAP.CSS.get(cap.lo, cap.hi) & NVME_CAP_CSS_CSI ? NVME_CC_CSS_CSI : NVME_CC_CSS_NVM;
+function configuration({ cap, core }: Ctrl): number {
+  const all = core.era.commandSets && (CAP.CSS.get(cap.lo, cap.hi) & NVME_CAP_CSS_CSI) !== 0;
+  const commandSets = all ? NVME_CC_CSS_CSI : NVME_CC_CSS_NVM;
   const mediaLater = CAP.CRWMS.get(cap.lo, cap.hi) === 1 && CAP.CRIMS.get(cap.lo, cap.hi) === 1 ? NVME_CC_CRIME : 0;
   const pages = (NVME_CTRL_PAGE_SHIFT - MPS_BASE_SHIFT) << NVME_CC_MPS_SHIFT;
   return commandSets | mediaLater | pages | NVME_CC_AMS_RR | NVME_CC_SHN_NONE | NVME_CC_IOSQES | NVME_CC_IOCQES;

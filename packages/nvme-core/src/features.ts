@@ -74,3 +74,8 @@ export async function nvmeEnableAen(ctrl: Ctrl): Promise<void> {
   if (status !== 0) ctrlLog(ctrl, 'warn', `Failed to configure AEN (cfg ${hex(wanted)})`);
   ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), ctrl.asyncEventWork);
 }
+
+/** Asks for the first event; which events there are is left to the controller's defaults. Any context. @kernel drivers/nvme/host/core.c nvme_queue_async_events */
+export const nvmeQueueAsyncEvents = traced('nvme_queue_async_events', (ctrl: Ctrl): void => {
+  ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), ctrl.asyncEventWork);
+});

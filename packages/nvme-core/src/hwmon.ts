@@ -2,11 +2,11 @@
  * Temperatures below /sys/class/hwmon, from the SMART log.
  * Kernel counterpart: drivers/nvme/host/hwmon.c. [NVMe] 5.1.12.1.3, 5.1.25 (FID 04h).
  *
- * A sysfs file is shown without sleeping here, so it shows the log read last; a task that is shown one older than a
- * second has a fresh log read in the background. Thresholds are the specification's defaults until they are written.
+ * Who reads a temperature has the log read that is older than a second; thresholds are asked of the controller each time.
+ * What is shown without waiting is what was read last.
  */
 import type { Attribute, Device } from '@nvme-stack/device-core/ports';
-import { Errno, type HasKernel, type Kernel, KernelError, traced } from '@nvme-stack/kernel';
+import { type HasKernel, type Kernel, KernelError, Mutex, traced, withMutex } from '@nvme-stack/kernel';
 import {
   NVME_CSI_NVM,
   NVME_FEAT_TEMP_THRESH,
@@ -17,13 +17,11 @@ import {
   NVME_TEMP_THRESH_TYPE_UNDER,
   NvmeSmartLog,
 } from '@nvme-stack/nvme-protocol';
-import type { WorkStruct } from '@nvme-stack/workqueue/ports';
-import { nvmeWq } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { ctrlLog } from './log.js';
-import { NVME_CTRL_LIVE, NVME_QUIRK_NO_SECONDARY_TEMP_THRESH, NVME_QUIRK_NO_TEMP_THRESH_CHANGE } from './ports.js';
+import { NVME_QUIRK_NO_SECONDARY_TEMP_THRESH, NVME_QUIRK_NO_TEMP_THRESH_CHANGE } from './ports.js';
 import { throwErrno } from './status-map.js';
-import { getLog, type NvmeDataResult, setFeatures } from './sync-command.js';
+import { getFeatures, getLog, type NvmeDataResult, setFeatures } from './sync-command.js';
 
 const SMART_LOG_BYTES = 512;
 const FRESH_NS = 1e9;
@@ -43,9 +41,10 @@ class Hwmon implements HasKernel {
   readonly kernel: Kernel;
   readonly ctrl: Ctrl;
   readonly number: number;
-  readonly refresh: WorkStruct;
+  readonly readLock: Mutex;
   log: Uint8Array;
-  readAtNs: number;
+  /** When somebody last had the log read; -1: nobody yet. */
+  updatedNs: number;
   /** Kelvin, by channel: 0 is the composite, 1 to 8 the sensors. */
   readonly max: number[];
   readonly min: number[];
@@ -55,37 +54,39 @@ class Hwmon implements HasKernel {
     this.kernel = ctrl.kernel;
     this.ctrl = ctrl;
     this.number = number;
-    this.refresh = ctrl.core.workqueues.initWork('nvme_hwmon_refresh', this as Hwmon, readSmartLog);
+    this.readLock = new Mutex(ctrl.kernel, `${ctrl.name} read_lock`);
     this.log = new Uint8Array(SMART_LOG_BYTES);
-    this.readAtNs = 0;
+    this.updatedNs = -1;
     this.max = [ctrl.wctemp, ...new Array<number>(SENSORS).fill(0xffff)];
     this.min = new Array<number>(SENSORS + 1).fill(0);
   }
 }
 
-/** @kernel drivers/nvme/host/hwmon.c nvme_hwmon_get_smart_log */
-async function readSmartLog(hwmon: Hwmon): Promise<void> {
+/** NVMe status, or a negative errno. @kernel drivers/nvme/host/hwmon.c nvme_hwmon_get_smart_log */
+async function nvmeHwmonGetSmartLog(hwmon: Hwmon): Promise<number> {
   const { status, data } = await nvmeGetLog(hwmon.ctrl, NVME_LOG_SMART, SMART_LOG_BYTES);
-  if (status !== 0) {
-    ctrlLog(hwmon.ctrl, 'warn', `Failed to read smart log (error ${status})`);
-    return;
-  }
-  hwmon.log = data;
-  hwmon.readAtNs = hwmon.kernel.ex.now();
+  if (status === 0) hwmon.log = data;
+  return status;
 }
 
-/** The log, and when it has aged another one soon. */
-function smartLog(hwmon: Hwmon): ReturnType<typeof NvmeSmartLog.decode> {
-  const { ctrl } = hwmon;
-  const { ex } = hwmon.kernel;
-  const old = ex.now() - hwmon.readAtNs > FRESH_NS;
-  if (old && ex.context === 'task' && ctrl.state === NVME_CTRL_LIVE)
-    ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), hwmon.refresh);
-  return NvmeSmartLog.decode(hwmon.log);
+/** What keeps a file from being read or written. */
+function refuse(hwmon: Hwmon, status: number, what: string): void {
+  if (status < 0) throwErrno(status, `${hwmon.ctrl.name}: ${what}`);
+  if (status > 0) throw new KernelError('EIO', `${hwmon.ctrl.name}: ${what}, status ${status}`);
+}
+
+/** A log not older than a second. Throws EIO. @kernel drivers/nvme/host/hwmon.c nvme_hwmon_read */
+async function freshLog(hwmon: Hwmon): Promise<void> {
+  await withMutex(hwmon.readLock, async () => {
+    const { ex } = hwmon.kernel;
+    if (hwmon.updatedNs >= 0 && ex.now() - hwmon.updatedNs <= FRESH_NS) return;
+    refuse(hwmon, await nvmeHwmonGetSmartLog(hwmon), 'smart log');
+    hwmon.updatedNs = ex.now();
+  });
 }
 
 function kelvin(hwmon: Hwmon, channel: number): number {
-  const log = smartLog(hwmon);
+  const log = NvmeSmartLog.decode(hwmon.log);
   return channel === 0 ? log.temperature[0] | (log.temperature[1] << 8) : log.tempSensor[channel - 1];
 }
 
@@ -98,11 +99,22 @@ async function setThreshold(hwmon: Hwmon, channel: number, under: boolean, text:
   const mc = Number(text.trim());
   if (text.trim() === '' || !(mc === Math.floor(mc))) throw new KernelError('EINVAL', 'temperature in m°C');
   const value = Math.max(0, Math.min(0xffff, Math.floor((mc - ZERO_KELVIN_MC + 500) / 1000)));
-  const type = under ? NVME_TEMP_THRESH_TYPE_UNDER : 0;
-  const dword11 = (value | (channel << NVME_TEMP_THRESH_SELECT_SHIFT) | type) >>> 0;
+  const dword11 = (value | thresholdOf(channel, under)) >>> 0;
   const { status } = await setFeatures(hwmon.ctrl, NVME_FEAT_TEMP_THRESH, dword11, null);
-  if (status !== 0) throwErrno(status < 0 ? status : -Errno.EIO, `${hwmon.ctrl.name}: temperature threshold`);
+  refuse(hwmon, status, 'temperature threshold');
   (under ? hwmon.min : hwmon.max)[channel] = value;
+}
+
+/** Which threshold of dword 11 is meant. */
+function thresholdOf(channel: number, under: boolean): number {
+  return (channel << NVME_TEMP_THRESH_SELECT_SHIFT) | (under ? NVME_TEMP_THRESH_TYPE_UNDER : 0);
+}
+
+/** Throws EIO. @kernel drivers/nvme/host/hwmon.c nvme_get_temp_thresh */
+async function readThreshold(hwmon: Hwmon, channel: number, under: boolean): Promise<void> {
+  const answer = await getFeatures(hwmon.ctrl, NVME_FEAT_TEMP_THRESH, thresholdOf(channel, under));
+  refuse(hwmon, answer.status, 'temperature threshold');
+  (under ? hwmon.min : hwmon.max)[channel] = answer.result & 0xffff;
 }
 
 function channelAttributes(hwmon: Hwmon, channel: number): Attribute[] {
@@ -113,8 +125,9 @@ function channelAttributes(hwmon: Hwmon, channel: number): Attribute[] {
     mode: 0o444,
     show: () => `${show()}\n`,
   });
-  const list = [
-    shown('input', () => milliCelsius(kelvin(hwmon, channel))),
+  const fetch = async (): Promise<void> => await freshLog(hwmon);
+  const list: Attribute[] = [
+    { ...shown('input', () => milliCelsius(kelvin(hwmon, channel))), fetch },
     shown('label', () => (channel === 0 ? 'Composite' : `Sensor ${channel}`)),
   ];
   const thresholds = channel === 0 ? ctrl.wctemp !== 0 : (ctrl.quirks & NVME_QUIRK_NO_SECONDARY_TEMP_THRESH) === 0;
@@ -123,6 +136,7 @@ function channelAttributes(hwmon: Hwmon, channel: number): Attribute[] {
     const threshold = (name: string, under: boolean): Attribute => ({
       name: prefix + name,
       mode: fixed ? 0o444 : 0o644,
+      fetch: async () => await readThreshold(hwmon, channel, under),
       show: () => `${milliCelsius((under ? hwmon.min : hwmon.max)[channel])}\n`,
       store: fixed ? undefined : async (text) => await setThreshold(hwmon, channel, under, text),
     });
@@ -130,7 +144,8 @@ function channelAttributes(hwmon: Hwmon, channel: number): Attribute[] {
   }
   if (channel === 0) {
     if (ctrl.cctemp !== 0) list.push(shown('crit', () => milliCelsius(ctrl.cctemp)));
-    list.push(shown('alarm', () => (smartLog(hwmon).criticalWarning & NVME_SMART_CRIT_TEMPERATURE ? 1 : 0)));
+    const alarm = (): number => NvmeSmartLog.decode(hwmon.log).criticalWarning & NVME_SMART_CRIT_TEMPERATURE;
+    list.push({ ...shown('alarm', () => (alarm() === 0 ? 0 : 1)), fetch });
   }
   return list;
 }
@@ -139,8 +154,9 @@ function channelAttributes(hwmon: Hwmon, channel: number): Attribute[] {
 export const nvmeHwmonInit = traced('nvme_hwmon_init', async (ctrl: Ctrl): Promise<void> => {
   const { core } = ctrl;
   const hwmon = new Hwmon(ctrl, core.hwmonNumbers.alloc());
-  await readSmartLog(hwmon);
-  if (hwmon.readAtNs === 0) {
+  const status = await nvmeHwmonGetSmartLog(hwmon);
+  if (status !== 0) {
+    ctrlLog(ctrl, 'warn', `Failed to read smart log (error ${status})`);
     core.hwmonNumbers.free(hwmon.number);
     return;
   }
@@ -157,7 +173,15 @@ export const nvmeHwmonInit = traced('nvme_hwmon_init', async (ctrl: Ctrl): Promi
     noSysfsParentDir: true,
     groups: [{ attributes }],
   });
-  await core.deviceCore.deviceAdd(hwmon.device);
+  try {
+    await core.deviceCore.deviceAdd(hwmon.device);
+  } catch (error) {
+    if (!KernelError.is(error)) throw error;
+    ctrlLog(ctrl, 'warn', 'Failed to instantiate hwmon device');
+    core.deviceCore.putDevice(hwmon.device);
+    core.hwmonNumbers.free(hwmon.number);
+    return;
+  }
   ctrl.hwmon = hwmon;
 });
 
@@ -166,7 +190,6 @@ export async function nvmeHwmonExit(ctrl: Ctrl): Promise<void> {
   const hwmon = ctrl.hwmon as Hwmon | null;
   if (hwmon === null) return;
   ctrl.hwmon = null;
-  await ctrl.core.workqueues.cancelWorkSync(hwmon.refresh);
   await ctrl.core.deviceCore.deviceDel(hwmon.device);
   ctrl.core.deviceCore.putDevice(hwmon.device);
   ctrl.core.hwmonNumbers.free(hwmon.number);

@@ -16,7 +16,7 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 import { nvmeInitEffects } from './effects.js';
-import { nvmeCtrlLimits } from './limits.js';
+import { nvmeSetQueueLimits } from './limits.js';
 import { ctrlLog } from './log.js';
 import { NVME_QUIRK_IDENTIFY_CNS, NVME_QUIRK_NO_APST, NVME_QUIRK_NO_DEEPEST_PS } from './ports.js';
 import { type IdCtrl, nvmeInitSubsystem } from './subsystem.js';
@@ -41,7 +41,8 @@ export const nvmeIdentifyCtrl = traced('nvme_identify_ctrl', async (ctrl: Ctrl):
 
 /** Whether this version of controller knows a CNS value. [NVMe] 1.0, 1.1, 1.2 5.x Identify. @kernel drivers/nvme/host/core.c nvme_id_cns_ok */
 export function nvmeIdCnsOk(ctrl: Ctrl, cns: number): boolean {
-  if (ctrl.vs >= NVME_VS(1, 2, 0)) return true;
+  const isExempt = ctrl.core.era.identifyCnsQuirkBelow12;
+  if (ctrl.vs >= NVME_VS(1, 2, 0) && (isExempt || (ctrl.quirks & NVME_QUIRK_IDENTIFY_CNS) === 0)) return true;
   if (ctrl.vs >= NVME_VS(1, 1, 0) && (ctrl.quirks & NVME_QUIRK_IDENTIFY_CNS) === 0) return cns <= 3;
   return cns <= 1;
 }
@@ -59,13 +60,13 @@ export const nvmeInitIdentify = traced('nvme_init_identify', async (ctrl: Ctrl):
   ctrl.cntlid = id.cntlid;
   if (!ctrl.identified) {
     await nvmeInitSubsystem(ctrl, id);
-    await nvmeInitEffects(ctrl, id);
+    if (ctrl.core.era.effectsLog) await nvmeInitEffects(ctrl, id);
   }
   takeIdentity(ctrl, id);
   takeCapabilities(ctrl, id);
   takeShutdownTimeout(ctrl, id);
   takePowerStates(ctrl, id);
-  ctrl.core.blkMq.queueLimitsCommitUpdate(ctrl.adminQ as NonNullable<Ctrl['adminQ']>, nvmeCtrlLimits(ctrl));
+  nvmeSetQueueLimits(ctrl, ctrl.adminQ as NonNullable<Ctrl['adminQ']>);
 });
 
 function takeIdentity(ctrl: Ctrl, id: IdCtrl): void {

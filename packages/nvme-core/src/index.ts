@@ -15,9 +15,9 @@ import {
 import { CoreState, type NvmeCoreDeps, nvmeCoreExit, nvmeCoreInit, nvmeDeleteWq, nvmeResetWq, nvmeWq } from './core.js';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { nvmeDisableCtrl, nvmeEnableCtrl } from './enable.js';
-import { nvmeSetQueueCount } from './features.js';
+import { nvmeQueueAsyncEvents, nvmeSetQueueCount } from './features.js';
 import * as lifecycle from './lifecycle.js';
-import { NVME_CORE_PARAMS } from './module-params.js';
+import { NVME_CORE_PARAM_LISTS } from './module-params.js';
 import type { NvmeCore, NvmeCtrl } from './ports.js';
 import * as queues from './queues.js';
 import { NvmeRequestData, nvmeFindRq, nvmeInitRequest, nvmeReq, nvmeTakeSuccess } from './request.js';
@@ -36,11 +36,12 @@ const own = (ctrl: NvmeCtrl): Ctrl => ctrl as Ctrl;
 /** The port's view of a core. Workqueues are made by nvmeCoreInit, so they are looked up when asked for. */
 class NvmeCoreView implements NvmeCore {
   readonly kernel: NvmeCore['kernel'];
-  readonly params = NVME_CORE_PARAMS;
+  readonly params: NvmeCore['params'];
   private readonly core: CoreState;
 
   constructor(core: CoreState) {
     this.kernel = core.kernel;
+    this.params = NVME_CORE_PARAM_LISTS[core.kernel.profile];
     this.core = core;
   }
 
@@ -84,6 +85,8 @@ class NvmeCoreView implements NvmeCore {
   readonly nvmeRemoveNamespaces: NvmeCore['nvmeRemoveNamespaces'] = (ctrl) => lifecycle.nvmeRemoveNamespaces(own(ctrl));
   readonly nvmeMarkNamespacesDead: NvmeCore['nvmeMarkNamespacesDead'] = (ctrl) =>
     lifecycle.nvmeMarkNamespacesDead(own(ctrl));
+  readonly nvmeKillQueues: NvmeCore['nvmeKillQueues'] = (ctrl) => lifecycle.nvmeKillQueues(own(ctrl));
+  readonly nvmeQueueAsyncEvents: NvmeCore['nvmeQueueAsyncEvents'] = (ctrl) => nvmeQueueAsyncEvents(own(ctrl));
   readonly nvmeQueueScan: NvmeCore['nvmeQueueScan'] = (ctrl) => nvmeQueueScan(own(ctrl));
   readonly nvmeSetQueueCount: NvmeCore['nvmeSetQueueCount'] = (ctrl, count) => nvmeSetQueueCount(own(ctrl), count);
   readonly nvmeAllocAdminTagSet: NvmeCore['nvmeAllocAdminTagSet'] = (ctrl, init) =>

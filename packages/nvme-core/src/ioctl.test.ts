@@ -1,41 +1,60 @@
-import { NvmeIdCtrl } from '@nvme-stack/nvme-protocol';
+import type { KernelProfile } from '@nvme-stack/kernel';
+import {
+  NVME_CMD_EFFECTS_CCC,
+  NVME_CMD_EFFECTS_CSE_MASK,
+  NVME_CMD_EFFECTS_CSUPP,
+  NVME_CMD_EFFECTS_NIC,
+  NvmeIdCtrl,
+} from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
 import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
 import {
+  NVME_CTRL_RESETTING,
   NVME_IOCTL_ADMIN_CMD,
+  NVME_IOCTL_ADMIN64_CMD,
   NVME_IOCTL_ID,
   NVME_IOCTL_IO_CMD,
+  NVME_IOCTL_IO64_CMD,
+  NVME_IOCTL_IO64_CMD_VEC,
   NVME_IOCTL_RESCAN,
   NVME_IOCTL_RESET,
   NVME_IOCTL_SUBMIT_IO,
   NVME_IOCTL_SUBSYS_RESET,
   type NvmePassthruCmd,
+  type NvmeUserIo,
 } from './ports.js';
-import type { FakeNvmeTransport } from './testing.js';
+import type { FakeNvmeTransport, TinyControllerOptions } from './testing.js';
 
-async function bench(): Promise<{
-  machine: TestMachine;
-  transport: FakeNvmeTransport;
-  ioctl: (path: string, command: number, argument?: unknown) => Promise<number>;
-}> {
-  const machine = createTestMachine();
-  const transport = machine.transport({ namespaces: [{ nsid: 1, blocks: 64 }] });
+type Flags = { readonly write?: boolean; readonly sysAdmin?: boolean };
+
+interface Bench {
+  readonly machine: TestMachine;
+  readonly transport: FakeNvmeTransport;
+  ioctl(path: string, command: number, argument?: unknown, flags?: Flags): Promise<number>;
+}
+
+async function bench(options: Partial<TinyControllerOptions> = {}, profile: KernelProfile = '6.12'): Promise<Bench> {
+  const machine = createTestMachine({ profile });
+  const transport = machine.transport({ namespaces: [{ nsid: 1, blocks: 64 }], ...options });
   await machine.run(async () => {
     await machine.core.nvmeCoreInit({});
     await transport.probe();
   });
   await machine.door.settle(1e9);
   transport.sent.length = 0;
-  const ioctl = (path: string, command: number, argument: unknown = null) =>
-    machine.run(async () => {
-      const file = await machine.deviceCore.open(path, { write: true });
-      try {
-        return await machine.deviceCore.ioctl(file, command, argument);
-      } finally {
-        await machine.deviceCore.close(file);
-      }
-    });
-  return { machine, transport, ioctl };
+  return {
+    machine,
+    transport,
+    ioctl: (path, command, argument = null, { write = true, sysAdmin = true } = {}) =>
+      machine.run(async () => {
+        const file = await machine.deviceCore.open(path, { write, sysAdmin });
+        try {
+          return await machine.deviceCore.ioctl(file, command, argument);
+        } finally {
+          await machine.deviceCore.close(file);
+        }
+      }),
+  };
 }
 
 describe('admin passthrough', () => {
@@ -50,12 +69,28 @@ describe('admin passthrough', () => {
     expect(machine.kernel.memory.freePageCount).toBe(free);
   });
 
+  it('goes through a namespace’s nodes as well', async () => {
+    const { ioctl } = await bench();
+    for (const path of ['/dev/nvme0n1', '/dev/ng0n1'])
+      expect(await ioctl(path, NVME_IOCTL_ADMIN_CMD, { opcode: 6, cdw10: 1, data: new Uint8Array(4096) })).toBe(0);
+  });
+
   it('gives the result and, for a refused command, its status', async () => {
     const { ioctl } = await bench();
     const get: NvmePassthruCmd = { opcode: 10, cdw10: 11 };
     expect(await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, get)).toBe(0);
     expect(get.result).toBe(0x100);
     expect(await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc1 })).toBe(0x4001);
+  });
+
+  it('gives 64 bits of result where they are asked for', async () => {
+    const { ioctl, transport } = await bench();
+    transport.intercept = () => ({ status: 0, result: 7, resultHi: 9 });
+    const narrow: NvmePassthruCmd = { opcode: 10 };
+    const wide: NvmePassthruCmd = { opcode: 10 };
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, narrow);
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN64_CMD, wide);
+    expect([narrow.result, narrow.resultHi, wide.result, wide.resultHi]).toEqual([7, undefined, 7, 9]);
   });
 
   it('carries the caller’s data to the controller', async () => {
@@ -65,15 +100,66 @@ describe('admin passthrough', () => {
     expect(transport.controller.features.get(0x16)?.data).toEqual(data);
   });
 
-  it('refuses what is no command, or larger than the controller takes', async () => {
-    const { ioctl } = await bench();
-    await expect(ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, null)).rejects.toMatchObject({ code: 'EFAULT' });
-    await expect(ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 300 })).rejects.toMatchObject({ code: 'EINVAL' });
-    const data = new Uint8Array((512 << 10) + 512);
-    await expect(ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, data })).rejects.toMatchObject({
-      code: 'EINVAL',
-    });
-    await expect(ioctl('/dev/nvme0', 0x1234)).rejects.toMatchObject({ code: 'ENOTTY' });
+  it('leaves bytes alone that the controller did not write', async () => {
+    const { ioctl, transport } = await bench();
+    transport.intercept = () => ({ status: 0, data: Uint8Array.of(1, 2) });
+    const data = new Uint8Array(8).fill(9);
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, data });
+    expect([...data]).toEqual([1, 2, 9, 9, 9, 9, 9, 9]);
+  });
+
+  it('times out after the caller’s time, not the queue’s', async () => {
+    const { ioctl, transport, machine } = await bench();
+    transport.intercept = ({ words }) => ((words[0] & 0xff) === 0xc0 ? 'hold' : undefined);
+    const start = machine.kernel.ex.now();
+    const call = ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0, timeoutMs: 2000 });
+    await machine.run(async () => {});
+    expect(transport.sent.map(({ words }) => words[0] & 0xff)).toEqual([0xc0]);
+    await expect(call).rejects.toMatchObject({ code: 'EINTR' });
+    const seconds = (machine.kernel.ex.now() - start) / 1e9;
+    expect(seconds).toBeGreaterThanOrEqual(2);
+    expect(seconds).toBeLessThan(60);
+  });
+});
+
+describe('bad input', () => {
+  const large = new Uint8Array((512 << 10) + 512);
+  const many = Array.from({ length: 1025 }, () => new Uint8Array(1));
+  it.each<[string, number, unknown, string, string]>([
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, null, 'EFAULT', 'an object with an opcode'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, {}, 'EFAULT', 'an object with an opcode'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, data: [1] }, 'EFAULT', 'data must be a Uint8Array'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, flags: 1 }, 'EINVAL', 'flags: 1, only 0 is allowed'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 300 }, 'EINVAL', '300'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, cdw10: -1 }, 'EINVAL', '-1'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, timeoutMs: -1 }, 'EINVAL', 'timeoutMs: -1'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, data: large }, 'EINVAL', 'at most 524288 are allowed'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, metadata: large }, 'EINVAL', 'none is allowed'],
+    ['/dev/nvme0', 0x1234, {}, 'ENOTTY', '0x1234'],
+    ['/dev/nvme0', NVME_IOCTL_IO64_CMD, { opcode: 2 }, 'ENOTTY', '0xc0504e48'],
+    ['/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 2 }, 'EINVAL', 'nsid: 2, this is namespace 1'],
+    ['/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 1, metadata: large }, 'EINVAL', 'none is allowed'],
+    ['/dev/ng0n1', NVME_IOCTL_IO64_CMD, { opcode: 2, nsid: 1, data: [large] }, 'EFAULT', 'must be a Uint8Array'],
+    ['/dev/ng0n1', NVME_IOCTL_IO64_CMD_VEC, { opcode: 2, nsid: 1, data: large }, 'EFAULT', 'a list of Uint8Array'],
+    ['/dev/ng0n1', NVME_IOCTL_IO64_CMD_VEC, { opcode: 2, nsid: 1, data: many }, 'EINVAL', 'at most 1024'],
+    ['/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, null, 'EFAULT', 'must be an object'],
+    ['/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, { opcode: 9, slba: 0, nblocks: 0, data: large }, 'EINVAL', 'opcode: 9'],
+    ['/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, { opcode: 2, flags: 4, slba: 0, nblocks: 0 }, 'EINVAL', 'flags: 4'],
+    ['/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, { opcode: 2, slba: 0, nblocks: 1, data: many[0] }, 'EFAULT', '1024 bytes'],
+    ['/dev/ng0n1', NVME_IOCTL_RESET, null, 'ENOTTY', '0x4e44'],
+    ['/dev/nvme0n1', NVME_IOCTL_RESCAN, null, 'ENOTTY', '0x4e46'],
+  ])('%s 0x%x %j is refused', async (path, command, argument, code, sentence) => {
+    const { ioctl, transport } = await bench();
+    const error = await ioctl(path, command, argument).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code });
+    expect(String(error)).toContain(sentence);
+    expect(transport.sent).toEqual([]);
+  });
+
+  it('of another namespace’s id is logged with the caller’s name', async () => {
+    const { ioctl, machine } = await bench();
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 2 })).rejects.toThrow('nsid: 2');
+    expect(machine.dmesg()).toContain('nvme nvme0: test: nsid (2) in cmd does not match nsid (1) of namespace');
   });
 });
 
@@ -89,12 +175,21 @@ describe('a namespace’s nodes', () => {
     const data = new Uint8Array(512).fill(3);
     expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 1, nsid: 1, cdw10: 5, data })).toBe(0);
     expect(transport.controller.blocks.get(1)?.[5 * 512]).toBe(3);
-    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 1, nsid: 2, data })).rejects.toMatchObject({
-      code: 'EINVAL',
-    });
     const back = new Uint8Array(512);
     expect(await ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, { opcode: 2, slba: 5, nblocks: 0, data: back })).toBe(0);
     expect(back).toEqual(data);
+  });
+
+  it('gather and scatter a list of buffers', async () => {
+    const { ioctl, transport } = await bench();
+    const pieces = [100, 0, 412].map((length, i) => new Uint8Array(length).fill(i + 1));
+    const write = { opcode: 1, nsid: 1, cdw10: 3, data: pieces };
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO64_CMD_VEC, write)).toBe(0);
+    const block = transport.controller.blocks.get(1)?.subarray(3 * 512, 4 * 512) as Uint8Array;
+    expect([block[0], block[99], block[100], block[511]]).toEqual([1, 1, 3, 3]);
+    const back = [new Uint8Array(300), new Uint8Array(212)];
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO64_CMD_VEC, { opcode: 2, nsid: 1, cdw10: 3, data: back })).toBe(0);
+    expect([back[0][99], back[0][100], back[1][211]]).toEqual([1, 3, 3]);
   });
 
   it('report an LBA out of range with type, code and DNR', async () => {
@@ -105,10 +200,154 @@ describe('a namespace’s nodes', () => {
   });
 });
 
+describe('metadata', () => {
+  const PRACT = 1 << 13;
+  const format = (flbas: number) => ({
+    namespaces: [{ nsid: 1, blocks: 64, identify: { flbas, dps: 1, lbaf: [{ ms: 8, ds: 9, rp: 0 }] } }],
+  });
+  const read = (more: Partial<NvmeUserIo>): NvmeUserIo => ({
+    opcode: 2,
+    slba: 0,
+    nblocks: 0,
+    data: new Uint8Array(520),
+    ...more,
+  });
+
+  it('needs a buffer of its own where it lies apart, and none where the controller makes it', async () => {
+    const { ioctl, transport } = await bench(format(0));
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, read({}))).rejects.toThrow('8 bytes, aligned to 4');
+    const skewed = new Uint8Array(16).subarray(1, 9);
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, read({ metadata: skewed }))).rejects.toThrow('aligned');
+    const both = read({ control: PRACT, metadata: new Uint8Array(8) });
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, both)).rejects.toThrow('none is allowed with PRACT');
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, read({ control: PRACT }))).toBe(0);
+    expect(transport.sent.map(({ lengthBytes }) => lengthBytes)).toEqual([512]);
+  });
+
+  it('lengthens the data where it follows each block', async () => {
+    const { ioctl, transport } = await bench(format(0x10));
+    await ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, read({}));
+    expect(transport.sent.map(({ lengthBytes }) => lengthBytes)).toEqual([520]);
+  });
+});
+
+describe('somebody without CAP_SYS_ADMIN', () => {
+  const identify = (cdw10: number): NvmePassthruCmd => ({ opcode: 6, nsid: 1, cdw10, data: new Uint8Array(4096) });
+  const io = (opcode: number): NvmePassthruCmd => ({ opcode, nsid: 1, data: new Uint8Array(512) });
+  const somebody = { sysAdmin: false };
+
+  async function opened(options: Partial<TinyControllerOptions> = {}, profile: KernelProfile = '6.12'): Promise<Bench> {
+    const made = await bench(options, profile);
+    for (const path of ['/dev/nvme0', '/dev/nvme0n1', '/dev/ng0n1']) {
+      if (made.machine.deviceCore.listNodes().includes(path.slice(5))) made.machine.deviceCore.chmodNode(path, 0o666);
+    }
+    return made;
+  }
+
+  it('cannot open a node but by its mode', async () => {
+    const { ioctl, machine } = await bench();
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_ID, null, somebody)).rejects.toMatchObject({ code: 'EACCES' });
+    machine.deviceCore.chmodNode('/dev/ng0n1', 0o644);
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_ID, null, somebody)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_ID, null, { ...somebody, write: false })).toBe(1);
+  });
+
+  it.each([0, 1, 5, 6, 8])('may identify what I/O needs (CNS %i)', async (cns) => {
+    const { ioctl } = await opened();
+    await expect(ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, identify(cns), somebody)).resolves.toBeTypeOf('number');
+  });
+
+  it.each([
+    ['a list of namespaces', '/dev/nvme0', NVME_IOCTL_ADMIN_CMD, identify(2)],
+    ['a log page', '/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, cdw10: 2, data: new Uint8Array(512) }],
+    ['a feature', '/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 10, cdw10: 7 }],
+    ['a vendor’s command', '/dev/ng0n1', NVME_IOCTL_IO_CMD, io(0x81)],
+    ['a fabrics command', '/dev/ng0n1', NVME_IOCTL_IO_CMD, io(0x7f)],
+    ['a command the effects log does not have', '/dev/ng0n1', NVME_IOCTL_IO_CMD, io(5)],
+    ['a reset', '/dev/nvme0', NVME_IOCTL_RESET, null],
+    ['a subsystem reset', '/dev/nvme0', NVME_IOCTL_SUBSYS_RESET, null],
+    ['a scan', '/dev/nvme0', NVME_IOCTL_RESCAN, null],
+  ])('may not have %s', async (_what, path, command, argument) => {
+    const { ioctl, transport } = await opened();
+    await expect(ioctl(path, command, argument, somebody)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(transport.sent).toEqual([]);
+  });
+
+  it('may read, and write where the node is open for writing', async () => {
+    const { ioctl } = await opened();
+    const readOnly = { ...somebody, write: false };
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, io(2), readOnly)).toBe(0);
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, io(1), somebody)).toBe(0);
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, io(1), readOnly)).rejects.toMatchObject({ code: 'EACCES' });
+    const zeroes = { opcode: 8, nsid: 1 };
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, zeroes, readOnly)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, io(1), { write: false })).toBe(0);
+  });
+
+  it('may not send what has effects beyond the blocks', async () => {
+    const { ioctl, machine } = await opened({ ioEffects: { 2: NVME_CMD_EFFECTS_CSUPP | NVME_CMD_EFFECTS_NIC } });
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, io(2), somebody)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(machine.dmesg()).toContain('nvme nvme0: IO command:02 has unusual effects:00000009');
+  });
+
+  it('could send nothing before 6.2', async () => {
+    const { ioctl } = await opened({}, '6.1');
+    for (const [path, command, argument] of [
+      ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, identify(1)],
+      ['/dev/ng0n1', NVME_IOCTL_IO_CMD, io(2)],
+    ] as const)
+      await expect(ioctl(path, command, argument, somebody)).rejects.toMatchObject({ code: 'EACCES' });
+  });
+});
+
+describe('a command’s effects', () => {
+  const CAPABILITIES = 'nvme nvme0: controller capabilities changed, reset may be required to take effect.';
+
+  it('have the namespaces scanned before the ioctl returns', async () => {
+    const { ioctl, transport, machine } = await bench({ adminEffects: { 192: NVME_CMD_EFFECTS_NIC } });
+    transport.intercept = ({ words }) => ((words[0] & 0xff) === 0xc0 ? { status: 0 } : undefined);
+    transport.controller.namespaces.push({ nsid: 2, blocks: 8 });
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0 });
+    expect(machine.core.controllers[0].namespaces.map(({ nsid }) => nsid)).toEqual([1, 2]);
+  });
+
+  it('hold back all I/O while the command runs', async () => {
+    const { ioctl, transport, machine } = await bench({ adminEffects: { 192: NVME_CMD_EFFECTS_CSE_MASK } });
+    let frozen = -1;
+    transport.intercept = ({ words }) => {
+      if ((words[0] & 0xff) !== 0xc0) return undefined;
+      frozen = machine.blkMq.disks[0].queue.frozen ? 1 : 0;
+      return { status: 0 };
+    };
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0 });
+    expect(frozen).toBe(1);
+    expect(machine.blkMq.disks[0].queue.frozen).toBe(false);
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 1, data: new Uint8Array(512) })).toBe(0);
+  });
+
+  it('on capabilities are told once', async () => {
+    const { ioctl, transport, machine } = await bench({ adminEffects: { 192: NVME_CMD_EFFECTS_CCC } });
+    transport.intercept = ({ words }) => ((words[0] & 0xff) === 0xc0 ? { status: 0 } : undefined);
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0 });
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0 });
+    expect(machine.dmesg().filter((line) => line === CAPABILITIES).length).toBe(1);
+    expect(transport.story().filter((line) => line === 'identify 1')).toEqual([]);
+  });
+
+  it('on capabilities had the controller identified again before 6.2', async () => {
+    const { ioctl, transport, machine } = await bench({ adminEffects: { 192: NVME_CMD_EFFECTS_CCC } }, '6.1');
+    transport.intercept = ({ words }) => ((words[0] & 0xff) === 0xc0 ? { status: 0 } : undefined);
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0 });
+    expect(transport.story()).toContain('identify 1');
+    expect(machine.dmesg()).not.toContain(CAPABILITIES);
+  });
+});
+
 describe('controller ioctls', () => {
   it('reset and rescan', async () => {
     const { ioctl, transport, machine } = await bench();
     await ioctl('/dev/nvme0', NVME_IOCTL_RESET);
+    expect(machine.dmesg()).toContain('nvme nvme0: resetting controller');
     expect(transport.story()[0]).toBe('identify 1');
     await machine.door.settle(1e9);
     transport.sent.length = 0;
@@ -117,8 +356,76 @@ describe('controller ioctls', () => {
     expect(transport.story().slice(0, 2)).toEqual(['identify 6', 'identify 2']);
   });
 
+  it('fail with EBUSY during a reset, and with ENETRESET when it leaves no live controller', async () => {
+    const { machine, transport } = await bench();
+    await machine.run(async () => {
+      const file = await machine.deviceCore.open('/dev/nvme0', { write: true });
+      expect(machine.core.nvmeChangeCtrlState(transport.ctrl, NVME_CTRL_RESETTING)).toBe(true);
+      await expect(machine.deviceCore.ioctl(file, NVME_IOCTL_RESET, null)).rejects.toMatchObject({ code: 'EBUSY' });
+      await expect(machine.deviceCore.open('/dev/nvme0', { write: true })).rejects.toMatchObject({ code: 'EAGAIN' });
+      await machine.deviceCore.close(file);
+    });
+    const second = await bench();
+    second.transport.ctrl.resetWork = second.machine.workqueues.initWork(
+      'nvme_reset_work',
+      second.machine,
+      async () => {},
+    );
+    await expect(second.ioctl('/dev/nvme0', NVME_IOCTL_RESET)).rejects.toMatchObject({ code: 'ENETRESET' });
+  });
+
   it('have no subsystem reset where CAP.NSSRS is 0', async () => {
     const { ioctl } = await bench();
     await expect(ioctl('/dev/nvme0', NVME_IOCTL_SUBSYS_RESET)).rejects.toMatchObject({ code: 'ENOTTY' });
+  });
+
+  it('speak for the only namespace, and say that this is of old', async () => {
+    const { ioctl, machine } = await bench();
+    const read = () => ({ opcode: 2, nsid: 1, data: new Uint8Array(512) });
+    expect(await ioctl('/dev/nvme0', NVME_IOCTL_IO_CMD, read())).toBe(0);
+    expect(machine.dmesg()).toContain('nvme nvme0: using deprecated NVME_IOCTL_IO_CMD ioctl on the char device!');
+    const none = await bench({ namespaces: [] });
+    await expect(none.ioctl('/dev/nvme0', NVME_IOCTL_IO_CMD, read())).rejects.toMatchObject({ code: 'ENOTTY' });
+    const two = await bench({ namespaces: [1, 2].map((nsid) => ({ nsid, blocks: 8 })) });
+    await expect(two.ioctl('/dev/nvme0', NVME_IOCTL_IO_CMD, read())).rejects.toMatchObject({ code: 'EINVAL' });
+    expect(two.machine.dmesg()).toContain(
+      'nvme nvme0: NVME_IOCTL_IO_CMD not supported when multiple namespaces present!',
+    );
+  });
+});
+
+describe('the ioctls of 4.13', () => {
+  const profile = '4.13';
+  const read = (nsid = 1): NvmePassthruCmd => ({ opcode: 2, nsid, data: new Uint8Array(512) });
+
+  it('know neither 64-bit results nor lists of buffers, nor a character device of a namespace', async () => {
+    const { ioctl, machine } = await bench({}, profile);
+    expect(machine.deviceCore.listNodes()).not.toContain('ng0n1');
+    expect(await ioctl('/dev/nvme0n1', NVME_IOCTL_IO_CMD, read())).toBe(0);
+    for (const [path, command] of [
+      ['/dev/nvme0', NVME_IOCTL_ADMIN64_CMD],
+      ['/dev/nvme0n1', NVME_IOCTL_IO64_CMD],
+      ['/dev/nvme0n1', NVME_IOCTL_IO64_CMD_VEC],
+    ] as const)
+      await expect(ioctl(path, command, read())).rejects.toMatchObject({ code: 'ENOTTY' });
+  });
+
+  it('take whatever namespace an administrator names, and let anybody who can open the node have a scan', async () => {
+    const { ioctl, machine } = await bench({ namespaces: [1, 2].map((nsid) => ({ nsid, blocks: 8 })) }, profile);
+    expect(await ioctl('/dev/nvme0n1', NVME_IOCTL_IO_CMD, read(2))).toBe(0);
+    machine.deviceCore.chmodNode('/dev/nvme0', 0o666);
+    machine.deviceCore.chmodNode('/dev/nvme0n1', 0o666);
+    const somebody = { sysAdmin: false };
+    await expect(ioctl('/dev/nvme0n1', NVME_IOCTL_IO_CMD, read(), somebody)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(await ioctl('/dev/nvme0', NVME_IOCTL_RESCAN, null, somebody)).toBe(0);
+  });
+
+  it('look at no effects', async () => {
+    const { ioctl, transport, machine } = await bench({ adminEffects: { 192: NVME_CMD_EFFECTS_NIC } }, profile);
+    transport.intercept = ({ words }) => ((words[0] & 0xff) === 0xc0 ? { status: 0 } : undefined);
+    transport.controller.namespaces.push({ nsid: 2, blocks: 8 });
+    await ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0xc0 });
+    await machine.door.settle(1e9);
+    expect(machine.core.controllers[0].namespaces.map(({ nsid }) => nsid)).toEqual([1]);
   });
 });

@@ -2,13 +2,14 @@
  * The ioctls of /dev/nvmeN, /dev/nvmeNnM and /dev/ngNnM.
  * Kernel counterpart: drivers/nvme/host/ioctl.c. The argument is a typed object instead of a C structure.
  */
-import type { FileOperations } from '@nvme-stack/device-core/ports';
-import { KernelError, traced } from '@nvme-stack/kernel';
-import { NvmeCommonCommand, NvmeNvmOpcode, NvmeRwCommand } from '@nvme-stack/nvme-protocol';
+import type { FileOperations, OpenFile } from '@nvme-stack/device-core/ports';
+import { type HasKernel, KernelError, traced } from '@nvme-stack/kernel';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
+import { passthruCmd, passthruCommand, userIoCommand } from './ioctl-argument.js';
+import { type IoctlCaller, nvmeCmdAllowed, requireSysAdmin } from './ioctl-permission.js';
 import { ctrlLog } from './log.js';
-import type { Ns } from './namespace.js';
-import { nvmeSubmitUserCmd, type UserResult } from './passthrough.js';
+import { type Ns, nvmePutNs } from './namespace.js';
+import { nvmeSubmitUserCmd } from './passthrough.js';
 import {
   NVME_CTRL_LIVE,
   NVME_IOCTL_ADMIN_CMD,
@@ -16,141 +17,165 @@ import {
   NVME_IOCTL_ID,
   NVME_IOCTL_IO_CMD,
   NVME_IOCTL_IO64_CMD,
+  NVME_IOCTL_IO64_CMD_VEC,
   NVME_IOCTL_RESCAN,
   NVME_IOCTL_RESET,
   NVME_IOCTL_SUBMIT_IO,
   NVME_IOCTL_SUBSYS_RESET,
-  type NvmePassthruCmd,
-  type NvmeUserIo,
 } from './ports.js';
 import { nvmeQueueScan } from './scan.js';
 import { nvmeResetCtrlSync } from './state.js';
-import { adminQueue, commandWords } from './sync-command.js';
+import { adminQueue } from './sync-command.js';
 
-/** Ioctls that send a command, each to the admin queue or to the namespace's. */
-function isAdmin(command: number): boolean {
-  return command === NVME_IOCTL_ADMIN_CMD || command === NVME_IOCTL_ADMIN64_CMD;
-}
-function isIo(command: number): boolean {
-  return command === NVME_IOCTL_IO_CMD || command === NVME_IOCTL_IO64_CMD;
-}
+/** How an ioctl's structure is read. */
+type Form = 'plain' | 'wide' | 'vectored';
 
-function passthruCmd(argument: unknown): NvmePassthruCmd {
-  const cmd = argument as NvmePassthruCmd | null;
-  if (typeof cmd !== 'object' || cmd === null || typeof cmd.opcode !== 'number')
-    throw new KernelError('EFAULT', 'the argument must be an object with an opcode');
-  if (cmd.data !== undefined && !(cmd.data instanceof Uint8Array))
-    throw new KernelError('EFAULT', 'data must be a Uint8Array');
-  if ((cmd.flags ?? 0) !== 0) throw new KernelError('EINVAL', `flags: ${cmd.flags}, only 0 is allowed`);
-  return cmd;
+/** One ioctl under way; `ns` is null for admin commands. */
+interface Call extends HasKernel {
+  readonly ctrl: Ctrl;
+  readonly ns: Ns | null;
+  readonly argument: unknown;
+  readonly caller: IoctlCaller;
 }
 
-function passthruWords(cmd: NvmePassthruCmd): Uint32Array {
-  const { opcode, nsid, cdw2, cdw3, cdw10, cdw11, cdw12, cdw13, cdw14, cdw15 } = cmd;
-  try {
-    return commandWords(
-      NvmeCommonCommand.encode({ opcode, nsid, cdw2, cdw3, cdw10, cdw11, cdw12, cdw13, cdw14, cdw15 }),
-    );
-  } catch (error) {
-    throw new KernelError('EINVAL', error instanceof Error ? error.message : 'command');
-  }
+function callOf(ctrl: Ctrl, ns: Ns | null, argument: unknown, caller: IoctlCaller): Call {
+  return { kernel: ctrl.kernel, ctrl, ns, argument, caller };
 }
 
-/** Sends the caller's command; the status is the ioctl's result. @kernel drivers/nvme/host/ioctl.c nvme_user_cmd */
-const nvmeUserCmd = traced(
-  'nvme_user_cmd',
-  async (ctrl: Ctrl, ns: Ns | null, argument: unknown, wide: boolean): Promise<number> => {
-    const cmd = passthruCmd(argument);
-    const nsid = cmd.nsid ?? 0;
-    if (ns !== null && nsid !== ns.nsid) {
-      ctrlLog(ctrl, 'err', `nvme: nsid (${nsid}) in cmd does not match nsid (${ns.nsid}) of namespace`);
-      throw new KernelError('EINVAL', `nsid: ${nsid}, this is namespace ${ns.nsid}`);
-    }
-    const words = passthruWords(cmd);
-    const q = ns === null ? adminQueue(ctrl) : ns.queue;
-    const outcome: UserResult = await nvmeSubmitUserCmd(ctrl, q, {
-      words,
-      data: cmd.data ?? null,
-      timeoutMs: cmd.timeoutMs ?? 0,
-    });
-    cmd.result = outcome.result;
-    if (wide) cmd.resultHi = outcome.resultHi;
-    return outcome.status;
-  },
-);
+function noSuchIoctl(command: number): never {
+  throw new KernelError('ENOTTY', `ioctl 0x${command.toString(16)}`);
+}
 
-/** Reads, writes and compares of whole blocks. @kernel drivers/nvme/host/ioctl.c nvme_submit_io */
-async function nvmeSubmitIo(ns: Ns, argument: unknown): Promise<number> {
-  const io = argument as NvmeUserIo;
-  const { opcode, slba, nblocks, control, dsmgmt, reftag, apptag, appmask, data } = io;
-  const known: readonly number[] = [NvmeNvmOpcode.read, NvmeNvmOpcode.write, NvmeNvmOpcode.compare];
-  if (!known.includes(opcode))
-    throw new KernelError('EINVAL', `opcode: ${opcode}, only read, write and compare are allowed`);
-  const lengthBytes = (nblocks + 1) * 2 ** ns.lbaShift;
-  if (!(data instanceof Uint8Array) || data.length < lengthBytes)
-    throw new KernelError('EFAULT', `data: ${lengthBytes} bytes are needed`);
-  const words = commandWords(
-    NvmeRwCommand.encode({ opcode, nsid: ns.nsid, slba, length: nblocks, control, dsmgmt, reftag, apptag, appmask }),
-  );
-  const outcome = await nvmeSubmitUserCmd(ns.ctrl, ns.queue, {
-    words,
-    data: data.subarray(0, lengthBytes),
-    timeoutMs: 0,
-  });
+/** @kernel drivers/nvme/host/ioctl.c nvme_validate_passthru_nsid */
+function nvmeValidatePassthruNsid(ctrl: Ctrl, ns: Ns | null, nsid: number): void {
+  if (ns === null || nsid === ns.nsid || !ctrl.core.era.ioctls.checksNsid) return;
+  const comm = ctrl.kernel.ex.current.name;
+  ctrlLog(ctrl, 'err', `${comm}: nsid (${nsid}) in cmd does not match nsid (${ns.nsid}) of namespace`);
+  throw new KernelError('EINVAL', `nsid: ${nsid}, this is namespace ${ns.nsid}`);
+}
+
+/** The status is the ioctl's result; the completion's dwords go into the argument. */
+async function userCmd({ ctrl, ns, argument, caller }: Call, form: Form): Promise<number> {
+  const { permission } = ctrl.core.era.ioctls;
+  if (permission === 'administrator') requireSysAdmin(ctrl, caller);
+  const cmd = passthruCmd(argument, form === 'vectored');
+  nvmeValidatePassthruNsid(ctrl, ns, cmd.nsid ?? 0);
+  const command = passthruCommand(cmd);
+  if (permission === 'by-command') nvmeCmdAllowed(ctrl, ns, command.words, caller);
+  const q = ns === null ? adminQueue(ctrl) : ns.queue;
+  const outcome = await nvmeSubmitUserCmd(ctrl, q, command);
+  cmd.result = outcome.result;
+  if (form !== 'plain') cmd.resultHi = outcome.resultHi;
   return outcome.status;
 }
 
-/** Of a namespace's nodes. @kernel drivers/nvme/host/ioctl.c nvme_ioctl, nvme_ns_chr_ioctl */
-export const nvmeNsIoctl = traced(
-  'nvme_ns_ioctl',
-  async (ns: Ns, command: number, argument: unknown, _writable: boolean): Promise<number> => {
-    if (command === NVME_IOCTL_ID) return ns.nsid;
-    if (isAdmin(command)) return await nvmeUserCmd(ns.ctrl, null, argument, command === NVME_IOCTL_ADMIN64_CMD);
-    if (isIo(command)) return await nvmeUserCmd(ns.ctrl, ns, argument, command === NVME_IOCTL_IO64_CMD);
-    if (command === NVME_IOCTL_SUBMIT_IO) return await nvmeSubmitIo(ns, argument);
-    if (command === NVME_IOCTL_RESET || command === NVME_IOCTL_SUBSYS_RESET || command === NVME_IOCTL_RESCAN)
-      return await nvmeCtrlIoctl(ns.ctrl, command);
-    throw new KernelError('ENOTTY', `ioctl 0x${command.toString(16)}`);
-  },
+/** Sends the caller's command. @kernel drivers/nvme/host/ioctl.c nvme_user_cmd */
+const nvmeUserCmd = traced('nvme_user_cmd', async (call: Call): Promise<number> => await userCmd(call, 'plain'));
+
+/** The same with 64-bit results, and a list of buffers. @kernel drivers/nvme/host/ioctl.c nvme_user_cmd64 */
+const nvmeUserCmd64 = traced(
+  'nvme_user_cmd64',
+  async (call: Call, form: Form): Promise<number> => await userCmd(call, form),
 );
 
-/** Ioctls on the controller as a whole. */
-async function nvmeCtrlIoctl(ctrl: Ctrl, command: number): Promise<number> {
-  if (command === NVME_IOCTL_RESET) {
-    ctrlLog(ctrl, 'warn', 'resetting controller');
-    await nvmeResetCtrlSync(ctrl);
-  } else if (command === NVME_IOCTL_SUBSYS_RESET) {
-    if (!ctrl.canResetSubsystem || ctrl.ops.subsystemReset === undefined)
-      throw new KernelError('ENOTTY', `${ctrl.name}: no subsystem reset`);
-    ctrl.ops.subsystemReset(ctrl);
-  } else nvmeQueueScan(ctrl);
-  return 0;
+/** Reads, writes and compares of whole blocks; nobody is refused who could open the node. @kernel drivers/nvme/host/ioctl.c nvme_submit_io */
+const nvmeSubmitIo = traced('nvme_submit_io', async (ns: Ns, argument: unknown): Promise<number> => {
+  const { status } = await nvmeSubmitUserCmd(ns.ctrl, ns.queue, userIoCommand(ns, argument));
+  return status;
+});
+
+/** Admin commands, which every node takes; null: another ioctl. @kernel drivers/nvme/host/ioctl.c nvme_ctrl_ioctl */
+async function nvmeCtrlIoctl(ctrl: Ctrl, command: number, call: Call): Promise<number | null> {
+  if (command === NVME_IOCTL_ADMIN_CMD) return await nvmeUserCmd(call);
+  if (command === NVME_IOCTL_ADMIN64_CMD && ctrl.core.era.ioctls.wide) return await nvmeUserCmd64(call, 'wide');
+  return null;
+}
+
+/** @kernel drivers/nvme/host/ioctl.c nvme_ns_ioctl */
+async function nvmeNsIoctl(ns: Ns, command: number, call: Call): Promise<number> {
+  const { wide, vectored } = ns.ctrl.core.era.ioctls;
+  if (command === NVME_IOCTL_ID) return ns.nsid;
+  if (command === NVME_IOCTL_IO_CMD) return await nvmeUserCmd(call);
+  if (command === NVME_IOCTL_SUBMIT_IO) return await nvmeSubmitIo(ns, call.argument);
+  if (command === NVME_IOCTL_IO64_CMD && wide) return await nvmeUserCmd64(call, 'wide');
+  if (command === NVME_IOCTL_IO64_CMD_VEC && vectored) return await nvmeUserCmd64(call, 'vectored');
+  return noSuchIoctl(command);
+}
+
+async function namespaceNode(ns: Ns, command: number, argument: unknown, caller: IoctlCaller): Promise<number> {
+  const { ctrl } = ns;
+  const status = await nvmeCtrlIoctl(ctrl, command, callOf(ctrl, null, argument, caller));
+  return status ?? (await nvmeNsIoctl(ns, command, callOf(ctrl, ns, argument, caller)));
+}
+
+/** Of a disk and its partitions. @kernel drivers/nvme/host/ioctl.c nvme_ioctl */
+export const nvmeIoctl = traced(
+  'nvme_ioctl',
+  async (ns: Ns, command: number, argument: unknown, caller: IoctlCaller): Promise<number> =>
+    await namespaceNode(ns, command, argument, caller),
+);
+
+/** Of a namespace's character device. @kernel drivers/nvme/host/ioctl.c nvme_ns_chr_ioctl */
+export const nvmeNsChrIoctl = traced(
+  'nvme_ns_chr_ioctl',
+  async (ns: Ns, command: number, argument: unknown, caller: IoctlCaller): Promise<number> =>
+    await namespaceNode(ns, command, argument, caller),
+);
+
+/** Who calls through an open file. */
+export function ioctlCaller(file: OpenFile, partition = false): IoctlCaller {
+  return { sysAdmin: file.sysAdmin, openForWrite: file.writable, partition };
 }
 
 /** With one namespace, the controller's node may speak for it. @kernel drivers/nvme/host/ioctl.c nvme_dev_user_cmd */
-async function nvmeDevUserCmd(ctrl: Ctrl, argument: unknown): Promise<number> {
+async function nvmeDevUserCmd(ctrl: Ctrl, argument: unknown, caller: IoctlCaller): Promise<number> {
   if (ctrl.namespaces.length === 0) throw new KernelError('ENOTTY', `${ctrl.name}: no namespace`);
   if (ctrl.namespaces.length > 1) {
     ctrlLog(ctrl, 'warn', 'NVME_IOCTL_IO_CMD not supported when multiple namespaces present!');
     throw new KernelError('EINVAL', `${ctrl.name}: several namespaces`);
   }
   ctrlLog(ctrl, 'warn', 'using deprecated NVME_IOCTL_IO_CMD ioctl on the char device!');
-  return await nvmeUserCmd(ctrl, ctrl.namespaces[0] as Ns, argument, false);
+  const ns = ctrl.namespaces[0] as Ns;
+  ns.refs++;
+  try {
+    return await nvmeUserCmd(callOf(ctrl, ns, argument, caller));
+  } finally {
+    nvmePutNs(ns);
+  }
+}
+
+/** @kernel drivers/nvme/host/nvme.h nvme_reset_subsystem */
+function nvmeResetSubsystem(ctrl: Ctrl): void {
+  if (!ctrl.canResetSubsystem || ctrl.ops.subsystemReset === undefined)
+    throw new KernelError('ENOTTY', `${ctrl.name}: no subsystem reset`);
+  ctrl.ops.subsystemReset(ctrl);
+}
+
+/** On the controller as a whole. */
+async function manage(ctrl: Ctrl, command: number, caller: IoctlCaller): Promise<number> {
+  if (command !== NVME_IOCTL_RESET && command !== NVME_IOCTL_SUBSYS_RESET && command !== NVME_IOCTL_RESCAN)
+    noSuchIoctl(command);
+  if (ctrl.core.era.ioctls.managementIsAdministrators) requireSysAdmin(ctrl, caller);
+  if (command === NVME_IOCTL_RESET) {
+    ctrlLog(ctrl, 'warn', 'resetting controller');
+    await nvmeResetCtrlSync(ctrl);
+  } else if (command === NVME_IOCTL_SUBSYS_RESET) nvmeResetSubsystem(ctrl);
+  else nvmeQueueScan(ctrl);
+  return 0;
 }
 
 /** @kernel drivers/nvme/host/ioctl.c nvme_dev_ioctl */
 const nvmeDevIoctl = traced(
   'nvme_dev_ioctl',
-  async (ctrl: Ctrl, command: number, argument: unknown): Promise<number> => {
-    if (isAdmin(command)) return await nvmeUserCmd(ctrl, null, argument, command === NVME_IOCTL_ADMIN64_CMD);
-    if (command === NVME_IOCTL_IO_CMD) return await nvmeDevUserCmd(ctrl, argument);
-    if (command === NVME_IOCTL_RESET || command === NVME_IOCTL_SUBSYS_RESET || command === NVME_IOCTL_RESCAN)
-      return await nvmeCtrlIoctl(ctrl, command);
-    throw new KernelError('ENOTTY', `ioctl 0x${command.toString(16)}`);
+  async (ctrl: Ctrl, command: number, argument: unknown, caller: IoctlCaller): Promise<number> => {
+    const status = await nvmeCtrlIoctl(ctrl, command, callOf(ctrl, null, argument, caller));
+    if (status !== null) return status;
+    if (command === NVME_IOCTL_IO_CMD) return await nvmeDevUserCmd(ctrl, argument, caller);
+    return await manage(ctrl, command, caller);
   },
 );
 
-/** File operations of /dev/nvmeN; only a live controller can be opened (Linux: EWOULDBLOCK). @kernel drivers/nvme/host/core.c nvme_dev_fops */
+/** File operations of /dev/nvmeN; only a live controller can be opened (EAGAIN, Linux's EWOULDBLOCK). @kernel drivers/nvme/host/core.c nvme_dev_fops */
 export function ctrlFileOperations(ctrl: Ctrl): FileOperations {
   return {
     open: async () => {
@@ -158,6 +183,6 @@ export function ctrlFileOperations(ctrl: Ctrl): FileOperations {
       nvmeGetCtrl(ctrl);
     },
     release: async () => nvmePutCtrl(ctrl),
-    unlockedIoctl: async (_file, command, argument) => await nvmeDevIoctl(ctrl, command, argument),
+    unlockedIoctl: async (file, command, argument) => await nvmeDevIoctl(ctrl, command, argument, ioctlCaller(file)),
   };
 }

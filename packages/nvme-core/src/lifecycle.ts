@@ -11,15 +11,15 @@ import { nvmeConfigureApst, nvmeSetLatencyTolerance } from './apst.js';
 import type { CoreState } from './core.js';
 import { allocDiscardPage, Ctrl, nvmeFreeCtrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { ctrlAttributeGroup } from './ctrl-sysfs.js';
-import type { FinishStep } from './eras.js';
-import { nvmeConfigureHostOptions, nvmeConfigureTimestamp, nvmeEnableAen } from './features.js';
+import type { FinishStep, StartStep } from './eras.js';
+import { nvmeConfigureHostOptions, nvmeConfigureTimestamp, nvmeEnableAen, nvmeQueueAsyncEvents } from './features.js';
 import { nvmeHwmonExit, nvmeHwmonInit } from './hwmon.js';
 import { nvmeInitIdentify } from './identify.js';
 import { ctrlFileOperations } from './ioctl.js';
 import { nvmeKeepAliveWork, nvmeStartKeepAlive, nvmeStopKeepAlive } from './keep-alive.js';
 import { type Ns, nvmeNsRemove } from './namespace.js';
 import { NVME_CTRL_DEAD, NVME_CTRL_DELETING_NOIO, type NvmeCtrlOps } from './ports.js';
-import { nvmeUnquiesceIoQueues } from './queues.js';
+import { nvmeUnquiesceAdminQueue, nvmeUnquiesceIoQueues } from './queues.js';
 import { nvmeQueueScan, nvmeScanWork } from './scan.js';
 import { nvmeChangeCtrlState } from './state.js';
 import { nvmeLeaveSubsystem } from './subsystem.js';
@@ -30,6 +30,7 @@ const WORKS = {
   asyncEvent: nvmeAsyncEventWork,
   fwAct: nvmeFwActWork,
   keepAlive: nvmeKeepAliveWork,
+  initFinish: async (ctrl: Ctrl): Promise<void> => await nvmeInitCtrlFinish(ctrl, false),
 };
 
 /** What a transport brings. */
@@ -57,7 +58,7 @@ export const nvmeInitCtrl = traced('nvme_init_ctrl', (init: CtrlInit): Ctrl => {
     parent: init.dev,
     container: ctrl,
     class: core.nvmeClass,
-    groups: [ctrlAttributeGroup(ctrl)],
+    groups: [ctrlAttributeGroup(ctrl), ...(ctrl.ops.devAttrGroups?.(ctrl) ?? [])],
     devt: { major: core.ctrlMajor, minor: ctrl.instance },
     release: () => nvmeFreeCtrl(ctrl),
   });
@@ -70,7 +71,8 @@ export const nvmeInitCtrl = traced('nvme_init_ctrl', (init: CtrlInit): Ctrl => {
 export const nvmeAddCtrl = traced('nvme_add_ctrl', async (ctrl: Ctrl): Promise<void> => {
   ctrl.cdev = { ops: ctrlFileOperations(ctrl), container: ctrl };
   await ctrl.core.deviceCore.cdevDeviceAdd(ctrl.cdev, ctrl.device);
-  await nvmeSetLatencyTolerance(ctrl, Math.min(ctrl.core.number('default_ps_max_latency_us'), S32_MAX));
+  if (ctrl.core.era.latencyTolerance)
+    await nvmeSetLatencyTolerance(ctrl, Math.min(ctrl.core.number('default_ps_max_latency_us'), S32_MAX));
   nvmeGetCtrl(ctrl);
 });
 
@@ -116,14 +118,22 @@ export const nvmeInitCtrlFinish = traced(
 
 /** Events, scan, queues; tells userland. Task context. @kernel drivers/nvme/host/core.c nvme_start_ctrl */
 export const nvmeStartCtrl = traced('nvme_start_ctrl', async (ctrl: Ctrl): Promise<void> => {
-  await nvmeEnableAen(ctrl);
-  if (ctrl.queueCount > 1) {
-    nvmeQueueScan(ctrl);
-    nvmeUnquiesceIoQueues(ctrl);
-  }
-  if (ctrl.core.era.connectedUevent)
-    ctrl.core.deviceCore.deviceUevent(ctrl.device, 'change', { NVME_EVENT: 'connected' });
+  for (const step of ctrl.core.era.startSteps) await START_STEPS[step](ctrl);
 });
+
+const START_STEPS: Readonly<Record<StartStep, (ctrl: Ctrl) => Promise<void> | void>> = {
+  'enable-aen': nvmeEnableAen,
+  'queue-scan': (ctrl) => {
+    if (ctrl.queueCount > 1) nvmeQueueScan(ctrl);
+  },
+  'queue-async-events': (ctrl) => {
+    if (ctrl.queueCount > 1) nvmeQueueAsyncEvents(ctrl);
+  },
+  'start-queues': (ctrl) => {
+    if (ctrl.queueCount > 1) nvmeUnquiesceIoQueues(ctrl);
+  },
+  uevent: (ctrl) => ctrl.core.deviceCore.deviceUevent(ctrl.device, 'change', { NVME_EVENT: 'connected' }),
+};
 
 /** No work of the core runs afterwards but scans. Task context. @kernel drivers/nvme/host/core.c nvme_stop_ctrl */
 export const nvmeStopCtrl = traced('nvme_stop_ctrl', async (ctrl: Ctrl): Promise<void> => {
@@ -138,6 +148,13 @@ export const nvmeMarkNamespacesDead = traced('nvme_mark_namespaces_dead', (ctrl:
   for (const ns of ctrl.namespaces) ctrl.core.blkMq.blkMarkDiskDead(ns.disk);
 });
 
+/** Nothing waits any more for a controller that will not answer: its requests fail. Any context. @kernel drivers/nvme/host/core.c nvme_kill_queues */
+export const nvmeKillQueues = traced('nvme_kill_queues', (ctrl: Ctrl): void => {
+  if (ctrl.adminQ !== null && !ctrl.adminQ.dying) nvmeUnquiesceAdminQueue(ctrl);
+  for (const ns of ctrl.namespaces) ctrl.core.blkMq.blkMarkDiskDead(ns.disk);
+  nvmeUnquiesceIoQueues(ctrl);
+});
+
 /** Task context. @kernel drivers/nvme/host/core.c nvme_remove_namespaces */
 export const nvmeRemoveNamespaces = traced('nvme_remove_namespaces', async (ctrl: Ctrl): Promise<void> => {
   const { workqueues } = ctrl.core;
@@ -145,7 +162,7 @@ export const nvmeRemoveNamespaces = traced('nvme_remove_namespaces', async (ctrl
   nvmeUnquiesceIoQueues(ctrl);
   await workqueues.flushWork(ctrl.scanWork);
   if (ctrl.state === NVME_CTRL_DEAD) nvmeMarkNamespacesDead(ctrl);
-  nvmeChangeCtrlState(ctrl, NVME_CTRL_DELETING_NOIO);
+  if (ctrl.core.era.enteredFrom[NVME_CTRL_DELETING_NOIO].length > 0) nvmeChangeCtrlState(ctrl, NVME_CTRL_DELETING_NOIO);
   const gone = await withMutex(ctrl.namespacesLock, async () => [...ctrl.namespaces] as Ns[]);
   for (const ns of gone) await nvmeNsRemove(ns);
 });

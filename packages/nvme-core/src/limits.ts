@@ -2,7 +2,8 @@
  * Limits of a controller's queues.
  * Kernel counterpart: drivers/nvme/host/core.c nvme_set_ctrl_limits.
  */
-import type { QueueLimits } from '@nvme-stack/blk-mq/ports';
+import type { QueueLimits, RequestQueue } from '@nvme-stack/blk-mq/ports';
+import { traced } from '@nvme-stack/kernel';
 import { NVME_CTRL_PAGE_SIZE } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 
@@ -22,3 +23,8 @@ export function nvmeCtrlLimits(ctrl: Ctrl): Partial<QueueLimits> {
     dmaAlignmentMask: 3,
   };
 }
+
+/** Gives a queue the controller's limits. Throws EINVAL for impossible ones. @kernel drivers/nvme/host/core.c nvme_set_queue_limits */
+export const nvmeSetQueueLimits = traced('nvme_set_queue_limits', (ctrl: Ctrl, q: RequestQueue): void => {
+  ctrl.core.blkMq.queueLimitsCommitUpdate(q, nvmeCtrlLimits(ctrl));
+});

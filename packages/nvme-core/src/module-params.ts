@@ -1,7 +1,8 @@
 /**
- * Parameters of nvme_core under Linux's names. `multipath` and `iopolicy` are absent, as in a kernel without
+ * Parameters of nvme_core under Linux's names, by era. `multipath` and `iopolicy` are absent, as in a kernel without
  * CONFIG_NVME_MULTIPATH. Kernel counterpart: drivers/nvme/host/core.c module_param.
  */
+import { KernelError, type KernelProfile } from '@nvme-stack/kernel';
 
 /** Structurally a modules ModuleParam. */
 export interface NvmeCoreParam {
@@ -10,6 +11,8 @@ export interface NvmeCoreParam {
   readonly defaultValue: number | boolean | string;
   readonly mode: number;
   readonly description: string;
+  /** Refuses a value by throwing ERANGE. */
+  set?(value: number | boolean | string): number | boolean | string;
 }
 
 function tunable(
@@ -21,12 +24,20 @@ function tunable(
   return { name, type, defaultValue, mode: 0o644, description };
 }
 
-/** @kernel drivers/nvme/host/core.c module_param */
-export const NVME_CORE_PARAMS: readonly NvmeCoreParam[] = [
-  tunable('admin_timeout', 'uint', 60, 'time-out of admin commands, seconds'),
-  tunable('io_timeout', 'uint', 30, 'time-out of I/O commands, seconds'),
-  tunable('shutdown_timeout', 'uint', 5, 'how long a shutdown may take, seconds'),
-  tunable('max_retries', 'uint', 5, 'how often a failed command is sent again'),
+/** A byte. Throws ERANGE. @kernel include/linux/moduleparam.h param_set_byte */
+function byte(name: string, defaultValue: number, description: string): NvmeCoreParam {
+  const set = (value: number | boolean | string): number => {
+    if (typeof value === 'number' && value <= 0xff) return value;
+    throw new KernelError('ERANGE', `nvme_core parameter ${name} is ${value}; allowed are 0 to 255`);
+  };
+  return { ...tunable(name, 'uint', defaultValue, description), set };
+}
+
+const ADMIN_TIMEOUT = 'time-out of admin commands, seconds';
+const IO_TIMEOUT = 'time-out of I/O commands, seconds';
+const SHUTDOWN_TIMEOUT = byte('shutdown_timeout', 5, 'how long a shutdown may take, seconds');
+const MAX_RETRIES = 'how often a failed command is sent again';
+const APST: readonly NvmeCoreParam[] = [
   tunable(
     'default_ps_max_latency_us',
     'ulong',
@@ -34,15 +45,40 @@ export const NVME_CORE_PARAMS: readonly NvmeCoreParam[] = [
     'largest latency of an autonomous power state, microseconds; 0: no APST',
   ),
   tunable('force_apst', 'bool', false, 'APST even where a quirk forbids it'),
+];
+const MODERN: readonly NvmeCoreParam[] = [
+  tunable('admin_timeout', 'uint', 60, ADMIN_TIMEOUT),
+  tunable('io_timeout', 'uint', 30, IO_TIMEOUT),
+  SHUTDOWN_TIMEOUT,
+  byte('max_retries', 5, MAX_RETRIES),
+  ...APST,
   tunable('apst_primary_timeout_ms', 'ulong', 100, 'idle time before a state of the primary tolerance'),
   tunable('apst_secondary_timeout_ms', 'ulong', 2000, 'idle time before a state of the secondary tolerance'),
   tunable('apst_primary_latency_tol_us', 'ulong', 15000, 'primary latency tolerance'),
   tunable('apst_secondary_latency_tol_us', 'ulong', 100000, 'secondary latency tolerance'),
 ];
+const V4_TIMEOUTS: readonly NvmeCoreParam[] = [
+  byte('admin_timeout', 60, ADMIN_TIMEOUT),
+  byte('io_timeout', 30, IO_TIMEOUT),
+  SHUTDOWN_TIMEOUT,
+];
+
+/** By era, in the order in which the kernel has them. @kernel drivers/nvme/host/core.c module_param */
+export const NVME_CORE_PARAM_LISTS: Readonly<Record<KernelProfile, readonly NvmeCoreParam[]>> = {
+  '6.12': MODERN,
+  '6.1': MODERN,
+  '4.13': [
+    ...V4_TIMEOUTS,
+    byte('max_retries', 5, MAX_RETRIES),
+    ...APST,
+    tunable('streams', 'bool', false, 'write hints become streams, on controllers that have directives'),
+  ],
+  '4.10': [...V4_TIMEOUTS, tunable('max_retries', 'uint', 5, MAX_RETRIES)],
+};
 
 /** The defaults by name. */
-export function defaultParams(): Record<string, number | boolean | string> {
+export function defaultParams(profile: KernelProfile): Record<string, number | boolean | string> {
   const values: Record<string, number | boolean | string> = {};
-  for (const { name, defaultValue } of NVME_CORE_PARAMS) values[name] = defaultValue;
+  for (const { name, defaultValue } of NVME_CORE_PARAM_LISTS[profile]) values[name] = defaultValue;
   return values;
 }

@@ -6,6 +6,7 @@ import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
 import type { CoreState } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { ctrlLog, ctrlWarnOnce } from './log.js';
+import type { IdNs } from './namespace-update.js';
 import { NVME_QUIRK_BOGUS_NID } from './ports.js';
 import type { Subsystem } from './subsystem.js';
 
@@ -25,6 +26,8 @@ export interface NsInfo {
   readOnly: boolean;
   ready: boolean;
   removed: boolean;
+  /** What Identify Namespace said, where the kernel asks once only. */
+  identified: IdNs | null;
 }
 
 /** @kernel drivers/nvme/host/nvme.h nvme_ns_head */
@@ -35,6 +38,10 @@ export class NsHead {
   readonly instance: number;
   readonly ids: NsIds;
   readonly shared: boolean;
+  /** Failed passthrough commands are logged. */
+  passthruErrLogEnabled: boolean;
+  /** When NUSE was last asked for; -1: never. */
+  nuseAtNs: number;
   /** Namespaces (paths) that use it. */
   paths: number;
 
@@ -44,6 +51,8 @@ export class NsHead {
     this.instance = subsys.nsInstances.alloc(1);
     this.ids = info.ids;
     this.shared = info.shared;
+    this.passthruErrLogEnabled = false;
+    this.nuseAtNs = -1;
     this.paths = 1;
   }
 }

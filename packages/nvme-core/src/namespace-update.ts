@@ -17,13 +17,14 @@ import {
   NVME_NS_DPS_PI_MASK,
   NVME_NS_FEAT_ATOMICS,
   NVME_NS_FEAT_IO_OPT,
+  NVME_NS_FLBAS_META_EXT,
   NvmeIdNs,
   NvmeIdNsNvm,
   nvmeLbafIndex,
 } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 import { UINT_MAX } from './identify.js';
-import { nvmeCtrlLimits } from './limits.js';
+import { nvmeCtrlLimits, nvmeSetQueueLimits } from './limits.js';
 import { ctrlLog } from './log.js';
 import { type Ns, NVME_NS_DEAC } from './namespace.js';
 import type { NsInfo } from './namespace-head.js';
@@ -63,29 +64,37 @@ export const nvmeUpdateNsInfo = traced('nvme_update_ns_info', async (ns: Ns, inf
 /** @kernel drivers/nvme/host/core.c nvme_update_ns_info_block */
 const nvmeUpdateNsInfoBlock = traced('nvme_update_ns_info_block', async (ns: Ns, info: NsInfo): Promise<number> => {
   const { ctrl } = ns;
-  const { status, id } = await nvmeIdentifyNs(ctrl, info.nsid);
+  const known = info.identified;
+  const { status, id } = known === null ? await nvmeIdentifyNs(ctrl, info.nsid) : { status: 0, id: known };
   if (status !== 0) return status;
   if (id.ncap === 0) {
     info.removed = true;
     return -Errno.ENXIO;
   }
-  let nvm: IdNsNvm | null = null;
-  if (ctrl.ctratt & NVME_CTRL_ATTR_ELBAS) {
-    const answer = await identify(ctrl, NVME_ID_CNS_CS_NS, info.nsid, NVME_CSI_NVM);
-    if (answer.status < 0) return answer.status;
-    if (answer.status === 0) nvm = NvmeIdNsNvm.decode(answer.data);
-  }
-  return await applyFrozen(ns, info, id, nvm);
+  if (ctrl.core.era.readsMetadataFrozen) return await applyFrozen(ns, info, id);
+  const nvm = await identifyNvm(ns);
+  return typeof nvm === 'number' ? nvm : await applyFrozen(ns, info, id, nvm);
 });
 
-/** While nothing is in flight: geometry, limits, capacity. */
-async function applyFrozen(ns: Ns, info: NsInfo, id: IdNs, nvm: IdNsNvm | null): Promise<number> {
+/** What the command set says of the formats' metadata; null: nothing; a negative errno when it could not be asked. */
+async function identifyNvm({ ctrl, nsid }: Ns): Promise<IdNsNvm | null | number> {
+  if (!ctrl.core.era.commandSets || (ctrl.ctratt & NVME_CTRL_ATTR_ELBAS) === 0) return null;
+  const { status, data } = await identify(ctrl, NVME_ID_CNS_CS_NS, nsid, NVME_CSI_NVM);
+  if (status < 0) return status;
+  return status === 0 ? NvmeIdNsNvm.decode(data) : null;
+}
+
+/** While nothing is in flight: geometry, limits, capacity; `known` is what was read of the metadata before. */
+async function applyFrozen(ns: Ns, info: NsInfo, id: IdNs, known?: IdNsNvm | null): Promise<number> {
   const { blkMq } = ns.ctrl.core;
   await blkMq.blkMqFreezeQueue(ns.queue);
   try {
+    if (known === undefined) nvmeSetQueueLimits(ns.ctrl, ns.queue);
+    const nvm = known === undefined ? await identifyNvm(ns) : known;
+    if (typeof nvm === 'number') return nvm;
     const usable = takeFormat(ns, id, nvm);
     try {
-      blkMq.queueLimitsCommitUpdate(ns.queue, namespaceLimits(ns, id));
+      nvmeUpdateDiskInfo(ns, id);
     } catch (error) {
       if (!KernelError.is(error)) throw error;
       return error.errno;
@@ -101,6 +110,11 @@ async function applyFrozen(ns: Ns, info: NsInfo, id: IdNs, nvm: IdNsNvm | null):
   }
 }
 
+/** @kernel drivers/nvme/host/core.c nvme_update_disk_info */
+const nvmeUpdateDiskInfo = traced('nvme_update_disk_info', (ns: Ns, id: IdNs): void => {
+  ns.ctrl.core.blkMq.queueLimitsCommitUpdate(ns.queue, namespaceLimits(ns, id));
+});
+
 /** Block size and metadata; whether the block layer can use the format. @kernel drivers/nvme/host/core.c nvme_configure_metadata */
 function takeFormat(ns: Ns, id: IdNs, nvm: IdNsNvm | null): boolean {
   const index = nvmeLbafIndex(id.flbas);
@@ -110,6 +124,7 @@ function takeFormat(ns: Ns, id: IdNs, nvm: IdNsNvm | null): boolean {
   ns.lbaPerSector = 2 ** (SECTOR_SHIFT - ds);
   ns.nuse = id.nuse;
   ns.metadataBytes = ms;
+  ns.extendedLbas = ms !== 0 && (id.flbas & NVME_NS_FLBAS_META_EXT) !== 0;
   const wideGuard = nvm !== null && Elbaf.PIF.get(nvm.elbaf[index]) !== 0;
   const piType = id.dps & NVME_NS_DPS_PI_MASK;
   ns.hasPi = piType !== 0 && ms === (wideGuard ? PI_BYTES_WIDE : PI_BYTES);
@@ -142,7 +157,7 @@ function writeZeroesSectors(ctrl: Ctrl): number {
   return ctrl.maxZeroesSectors;
 }
 
-/** A physical block is what is written atomically; a preferred size is only a hint. @kernel drivers/nvme/host/core.c nvme_update_disk_info */
+/** A physical block is what is written atomically; a preferred size is only a hint. */
 function blockSizes(ns: Ns, id: IdNs): Partial<QueueLimits> {
   const fits = ns.lbaShift >= SECTOR_SHIFT && ns.lbaShift <= PAGE_SHIFT;
   const block = fits ? 2 ** ns.lbaShift : 2 ** SECTOR_SHIFT;

@@ -6,7 +6,7 @@ import type { BlockDeviceOperations, Gendisk, RequestQueue } from '@nvme-stack/b
 import type { Cdev, Device } from '@nvme-stack/device-core/ports';
 import { type Kernel, KernelError, mutexLock, mutexUnlock, traced, withMutex } from '@nvme-stack/kernel';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
-import { nvmeNsIoctl } from './ioctl.js';
+import { ioctlCaller, nvmeIoctl, nvmeNsChrIoctl } from './ioctl.js';
 import { type NsHead, type NsInfo, nvmeInitNsHead, nvmePutNsHead } from './namespace-head.js';
 import { namespaceAttributeGroup } from './namespace-sysfs.js';
 import { nvmeUpdateNsInfo } from './namespace-update.js';
@@ -32,6 +32,8 @@ export class Ns implements NvmeNs {
   /** Protection information type, 0 for none; and whether it is all the metadata there is. */
   piType = 0;
   hasPi = false;
+  /** Metadata follows each block's data in one buffer. @kernel drivers/nvme/host/nvme.h NVME_NS_EXT_LBAS */
+  extendedLbas = false;
   /** Blocks in use (NUSE). */
   nuse = 0;
   ready = false;
@@ -80,32 +82,41 @@ function blockOperations(ns: Ns): BlockDeviceOperations {
   return {
     open: nvmeOpen,
     release: nvmeRelease,
-    ioctl: async (file, command, argument) => await nvmeNsIoctl(ns, command, argument, file.writable),
+    ioctl: async (file, command, argument, partition) =>
+      await nvmeIoctl(ns, command, argument, ioctlCaller(file, partition)),
   };
 }
 
+/** Completes what is known of a namespace, in kernels that ask only once its queue is there; NVMe status, or a negative errno. */
+export type Identify = (info: NsInfo) => Promise<number>;
+
 /** Makes the namespace of `info` and its disk; a failure leaves nothing. Task context. @kernel drivers/nvme/host/core.c nvme_alloc_ns */
-export const nvmeAllocNs = traced('nvme_alloc_ns', async (ctrl: Ctrl, info: NsInfo): Promise<void> => {
-  const { blkMq } = ctrl.core;
-  const ns = new Ns(ctrl, info.nsid);
-  ctrl.ops.supportsPciP2pdma(ctrl);
-  ns.disk = blkMq.blkMqAllocDisk(ctrl.tagset as NonNullable<Ctrl['tagset']>, null, ns);
-  ns.queue = ns.disk.queue;
-  try {
-    ns.head = await nvmeInitNsHead(ctrl, info);
-  } catch (error) {
-    blkMq.putDisk(ns.disk);
-    throw error;
-  }
-  nvmeGetCtrl(ctrl);
-  try {
-    await bringUp(ns, info);
-  } catch (error) {
-    ns.removing = true;
-    nvmePutNs(ns);
-    throw error;
-  }
-});
+export const nvmeAllocNs = traced(
+  'nvme_alloc_ns',
+  async (ctrl: Ctrl, info: NsInfo, identify: Identify): Promise<void> => {
+    const { blkMq } = ctrl.core;
+    const ns = new Ns(ctrl, info.nsid);
+    if (ctrl.core.era.asksP2p === 'before') ctrl.ops.supportsPciP2pdma(ctrl);
+    ns.disk = blkMq.blkMqAllocDisk(ctrl.tagset as NonNullable<Ctrl['tagset']>, null, ns);
+    if (ctrl.core.era.asksP2p === 'after') ctrl.ops.supportsPciP2pdma(ctrl);
+    ns.queue = ns.disk.queue;
+    try {
+      if ((await identify(info)) !== 0) throw new KernelError('ENODEV', `${ctrl.name}: nsid ${info.nsid}`);
+      ns.head = await nvmeInitNsHead(ctrl, info);
+    } catch (error) {
+      blkMq.putDisk(ns.disk);
+      throw error;
+    }
+    nvmeGetCtrl(ctrl);
+    try {
+      await bringUp(ns, info);
+    } catch (error) {
+      ns.removing = true;
+      nvmePutNs(ns);
+      throw error;
+    }
+  },
+);
 
 async function bringUp(ns: Ns, info: NsInfo): Promise<void> {
   const { ctrl } = ns;
@@ -125,7 +136,7 @@ async function bringUp(ns: Ns, info: NsInfo): Promise<void> {
     await unlist(ns);
     throw error;
   }
-  await nvmeAddNsCdev(ns);
+  if (ctrl.core.era.genericDevices) await nvmeAddNsCdev(ns);
 }
 
 async function unlist(ns: Ns): Promise<void> {
@@ -145,7 +156,7 @@ const nvmeCdevAdd = traced('nvme_cdev_add', async (ns: Ns): Promise<void> => {
     ops: {
       open: async () => nvmeNsOpen(ns),
       release: async () => nvmePutNs(ns),
-      unlockedIoctl: async (file, command, argument) => await nvmeNsIoctl(ns, command, argument, file.writable),
+      unlockedIoctl: async (file, command, argument) => await nvmeNsChrIoctl(ns, command, argument, ioctlCaller(file)),
     },
   };
   const dev = core.deviceCore.deviceInitialize({

@@ -12,7 +12,7 @@ import type {
   Request,
   RequestQueue,
 } from '@nvme-stack/blk-mq/ports';
-import type { Cdev, Device, DeviceClass } from '@nvme-stack/device-core/ports';
+import type { AttributeGroup, Cdev, Device, DeviceClass } from '@nvme-stack/device-core/ports';
 import type { HasKernel, Kernel } from '@nvme-stack/kernel';
 import type { WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
 
@@ -50,6 +50,8 @@ export const NVME_QUIRK_NO_SECONDARY_TEMP_THRESH = 1 << 19;
 export const NVME_QUIRK_FORCE_NO_SIMPLE_SUSPEND = 1 << 20;
 export const NVME_QUIRK_BROKEN_MSI = 1 << 21;
 export const NVME_QUIRK_DMAPOOL_ALIGN_512 = 1 << 22;
+/** Up to 5.14: Open-Channel drives, for which a kernel without CONFIG_NVM does nothing special. */
+export const NVME_QUIRK_LIGHTNVM = 1 << 23;
 
 /** Per-request flags. @kernel drivers/nvme/host/nvme.h NVME_REQ_* */
 export const NVME_REQ_CANCELLED = 1 << 0;
@@ -77,10 +79,14 @@ export interface NvmeCtrlOps {
   submitAsyncEvent(ctrl: NvmeCtrl): void;
   /** NVM subsystem reset; throws ENOTTY. */
   subsystemReset?(ctrl: NvmeCtrl): void;
+  /** Resets and waits, where resets are the transport's own (until 4.12). Throws ENODEV, EBUSY. @kernel drivers/nvme/host/pci.c nvme_pci_reset_ctrl */
+  resetCtrl?(ctrl: NvmeCtrl): Promise<void>;
   /** `address` attribute. */
   getAddress(ctrl: NvmeCtrl): string;
   printDeviceInfo(ctrl: NvmeCtrl): void;
   supportsPciP2pdma(ctrl: NvmeCtrl): boolean;
+  /** Files of the transport's own, beside the core's. @kernel drivers/nvme/host/nvme.h nvme_ctrl_ops.dev_attr_groups */
+  devAttrGroups?(ctrl: NvmeCtrl): readonly AttributeGroup[];
 }
 
 /** A controller as nvme-core knows it; the transport embeds it by `transport`. @kernel drivers/nvme/host/nvme.h nvme_ctrl */
@@ -138,6 +144,8 @@ export interface NvmeCtrl extends HasKernel {
 
   /** Reset work: made by the transport, queued by `nvmeResetCtrl`. */
   resetWork: WorkStruct | null;
+  /** The workqueue it runs on; null: the core's. */
+  resetWq: WorkqueueStruct | null;
   readonly scanWork: WorkStruct;
   readonly asyncEventWork: WorkStruct;
   /** In order of nsid. */
@@ -203,6 +211,8 @@ export interface NvmeTagSetInit {
   readonly ops: BlkMqOps;
   readonly nrMaps: number;
   readonly driverData: unknown;
+  /** Tags; the admin queue's are 30 unless told. */
+  readonly queueDepth?: number;
 }
 
 /** The NVMe core of one machine (nvme-core.ko). Functions are in task context unless they say otherwise. */
@@ -215,6 +225,7 @@ export interface NvmeCore extends HasKernel {
     readonly defaultValue: number | boolean | string;
     readonly mode: number;
     readonly description: string;
+    set?(value: number | boolean | string): number | boolean | string;
   }[];
   /** Creates workqueues, classes and character device regions. Throws. @kernel drivers/nvme/host/core.c nvme_core_init */
   nvmeCoreInit(params: Readonly<Record<string, number | boolean | string>>): Promise<void>;
@@ -256,6 +267,10 @@ export interface NvmeCore extends HasKernel {
   nvmeRemoveNamespaces(ctrl: NvmeCtrl): Promise<void>;
   /** @kernel drivers/nvme/host/core.c nvme_mark_namespaces_dead */
   nvmeMarkNamespacesDead(ctrl: NvmeCtrl): void;
+  /** Starts the admin queue, and lets every request of every namespace fail (until 6.1). @kernel drivers/nvme/host/core.c nvme_kill_queues */
+  nvmeKillQueues(ctrl: NvmeCtrl): void;
+  /** Asks for asynchronous events without choosing them (until 4.17). Any context. @kernel drivers/nvme/host/core.c nvme_queue_async_events */
+  nvmeQueueAsyncEvents(ctrl: NvmeCtrl): void;
   /** Any context. @kernel drivers/nvme/host/core.c nvme_queue_scan */
   nvmeQueueScan(ctrl: NvmeCtrl): void;
   /** Set Features 07h: asks for `count` queues, returns how many were granted (0: none). @kernel drivers/nvme/host/core.c nvme_set_queue_count */
@@ -344,14 +359,19 @@ export const NVME_IOCTL_SUBSYS_RESET = 0x4e45;
 export const NVME_IOCTL_RESCAN = 0x4e46;
 export const NVME_IOCTL_ADMIN64_CMD = 0xc0504e47;
 export const NVME_IOCTL_IO64_CMD = 0xc0504e48;
+export const NVME_IOCTL_IO64_CMD_VEC = 0xc0504e49;
 
 /**
- * Argument of the passthrough ioctls; what is left out is 0. `result` (and `resultHi` of the 64-bit forms) is written
- * when the command completed. `data` is read by commands that write and filled by commands that read.
- * @kernel include/uapi/linux/nvme_ioctl.h nvme_passthru_cmd
+ * Argument of the passthrough ioctls; what is left out is 0. `data` is read by commands that write and filled by commands
+ * that read. The ioctl returns the NVMe status (0: success; type, code, MORE and DNR without the phase bit) of a command
+ * that reached the controller, and rejects with an errno when it did not: EFAULT (not an object with an opcode, or buffers
+ * of the wrong kind), EINVAL (flags, a field out of range, another namespace's id, more data than the queue takes, metadata
+ * on a namespace without), EACCES (not allowed to this user), EINTR (cancelled by a reset), ENOTTY (no such ioctl in this era).
+ * @kernel include/uapi/linux/nvme_ioctl.h nvme_passthru_cmd, nvme_passthru_cmd64
  */
 export interface NvmePassthruCmd {
   readonly opcode: number;
+  /** Must be 0. */
   readonly flags?: number;
   readonly nsid?: number;
   readonly cdw2?: number;
@@ -362,24 +382,34 @@ export interface NvmePassthruCmd {
   readonly cdw13?: number;
   readonly cdw14?: number;
   readonly cdw15?: number;
-  readonly data?: Uint8Array;
+  /** One buffer; of NVME_IOCTL_IO64_CMD_VEC a list of 1 to 1024. */
+  readonly data?: Uint8Array | readonly Uint8Array[];
+  readonly metadata?: Uint8Array;
   /** 0 or absent: the queue's time-out. */
   readonly timeoutMs?: number;
+  /** Dword 0 of the completion; written unless the ioctl rejects. */
   result?: number;
+  /** Dword 1, of the 64-bit forms. */
   resultHi?: number;
 }
 
-/** Argument of NVME_IOCTL_SUBMIT_IO; `nblocks` is 0-based. @kernel include/uapi/linux/nvme_ioctl.h nvme_user_io */
+/** Argument of NVME_IOCTL_SUBMIT_IO: read, write or compare; errors as of the passthrough ioctls. @kernel include/uapi/linux/nvme_ioctl.h nvme_user_io */
 export interface NvmeUserIo {
   readonly opcode: number;
+  /** Must be 0. */
+  readonly flags?: number;
   readonly control?: number;
+  /** 0-based. */
   readonly nblocks: number;
   readonly slba: number;
   readonly dsmgmt?: number;
   readonly reftag?: number;
   readonly apptag?: number;
   readonly appmask?: number;
+  /** At least the blocks' bytes, and their metadata's where it lies within the blocks. */
   readonly data: Uint8Array;
+  /** Metadata in a buffer of its own. */
+  readonly metadata?: Uint8Array;
 }
 
 /** For tests and transports that keep a driver's hardware queue in `hctx.driverData`. */

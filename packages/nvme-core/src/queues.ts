@@ -24,7 +24,7 @@ export const nvmeAllocAdminTagSet = traced(
       ...init,
       name: `${ctrl.name} admin`,
       nrHwQueues: 1,
-      queueDepth: NVME_AQ_MQ_TAG_DEPTH,
+      queueDepth: init.queueDepth ?? NVME_AQ_MQ_TAG_DEPTH,
       reservedTags: 0,
       numaNode: ctrl.numaNode,
       timeoutNs: ctrl.core.number('admin_timeout') * NS_PER_SECOND,

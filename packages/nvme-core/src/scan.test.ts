@@ -163,3 +163,56 @@ describe('two controllers', () => {
     expect(machine.deviceCore.sysfs.exists('/sys/class/nvme-subsystem/nvme-subsys1/nvme1')).toBe(true);
   });
 });
+
+describe('a shared subsystem', () => {
+  const options = (cntlid: number): TinyControllerOptions => ({
+    namespaces: [{ nsid: 1, blocks: 64, uuid: new Uint8Array(16).fill(5), identify: { nmic: 1 } }],
+    identify: { cmic: 2, cntlid },
+  });
+
+  it('holds both controllers, and its namespaces have one number on each', async () => {
+    const { machine } = await probed(options(0));
+    const twin = machine.transport(options(1), 'fake1');
+    await machine.run(async () => {
+      await twin.probe();
+    });
+    expect(machine.deviceCore.sysfs.list('/sys/class/nvme-subsystem')).toEqual(['nvme-subsys0']);
+    expect(machine.deviceCore.sysfs.list('/sys/class/nvme-subsystem/nvme-subsys0')).toEqual(
+      expect.arrayContaining(['nvme0', 'nvme1']),
+    );
+    expect(machine.blkMq.disks.map(({ name }) => name)).toEqual(['nvme0n1', 'nvme1n1']);
+    expect(machine.dmesg()).toContain('nvme nvme1: Found shared namespace 1, but multipathing not supported.');
+  });
+
+  it('keeps the number it is named after until it goes itself', async () => {
+    const { machine, transport } = await probed(options(0));
+    const twin = machine.transport(options(1), 'fake1');
+    const name = (other: FakeNvmeTransport) => machine.run(async () => (await other.probe()).name);
+    await name(twin);
+    await machine.run(() => transport.remove());
+    const third = machine.transport({ namespaces: [], identify: { subnqn: 'nqn.other' } }, 'fake2');
+    expect(await name(third)).toBe('nvme2');
+    await machine.run(() => twin.remove());
+    expect(machine.deviceCore.sysfs.list('/sys/class/nvme-subsystem')).toEqual(['nvme-subsys2']);
+    const fourth = machine.transport({ namespaces: [], identify: { subnqn: 'nqn.another' } }, 'fake3');
+    expect(await name(fourth)).toBe('nvme0');
+  });
+});
+
+describe('a controller of an old version', () => {
+  it('is not asked for lists or descriptors it cannot know', async () => {
+    const machine = createTestMachine();
+    const transport = machine.transport({
+      vs: 0x10000,
+      namespaces: [1, 2].map((nsid) => ({ nsid, blocks: 8 })),
+      identify: { nn: 2, ctratt: 0 },
+    });
+    await machine.run(async () => {
+      await machine.core.nvmeCoreInit({});
+      await transport.probe();
+    });
+    expect(ids(machine)).toEqual([1, 2]);
+    const asked = transport.sent.filter(({ words }) => (words[0] & 0xff) === 6).map(({ words }) => words[10] & 0xff);
+    expect([...new Set(asked)].sort()).toEqual([0, 1]);
+  });
+});

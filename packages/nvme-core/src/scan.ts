@@ -30,9 +30,10 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import { nvmeWq } from './core.js';
 import type { Ctrl } from './ctrl.js';
+import type { ScanStep } from './eras.js';
 import { nvmeIdCnsOk, nvmeIdentifyCtrl, nvmeInitNonMdtsLimits } from './identify.js';
 import { ctrlLog, hex } from './log.js';
-import { type Ns, nvmeAllocNs, nvmeFindGetNs, nvmeNsRemove, nvmePutNs } from './namespace.js';
+import { type Identify, type Ns, nvmeAllocNs, nvmeFindGetNs, nvmeNsRemove, nvmePutNs } from './namespace.js';
 import { emptyIds, isZero, type NsIds, type NsInfo, nvmeNsIdsEqual } from './namespace-head.js';
 import { nvmeIdentifyNs, nvmeUpdateNsInfo } from './namespace-update.js';
 import { NVME_CTRL_LIVE, NVME_QUIRK_BOGUS_NID, NVME_QUIRK_NO_NS_DESC_LIST } from './ports.js';
@@ -56,23 +57,42 @@ function nvmeMultiCss(ctrl: Ctrl): boolean {
 /** The work. @kernel drivers/nvme/host/core.c nvme_scan_work */
 export const nvmeScanWork = traced('nvme_scan_work', async (ctrl: Ctrl): Promise<void> => {
   if (ctrl.state !== NVME_CTRL_LIVE || ctrl.tagset === null) return;
-  const limits = await nvmeInitNonMdtsLimits(ctrl);
-  if (limits < 0) {
-    ctrlLog(ctrl, 'warn', `reading non-mdts-limits failed: ${limits}`);
-    return;
-  }
-  if (ctrl.nsChanged) {
-    ctrl.nsChanged = false;
-    ctrlLog(ctrl, 'info', 'rescanning namespaces.');
-    await nvmeClearChangedNsLog(ctrl);
-  }
+  const scan: Scan = { nn: null };
+  for (const step of ctrl.core.era.scanSteps) if (!(await SCAN_STEPS[step](ctrl, scan))) return;
   await withMutex(ctrl.scanLock, async () => {
     const listed = nvmeIdCnsOk(ctrl, NVME_ID_CNS_NS_ACTIVE_LIST) ? await nvmeScanNsList(ctrl) : NVME_STATUS_DNR;
     // Some controllers refuse the list though their version has it.
-    if (listed > 0 && listed & NVME_STATUS_DNR) await nvmeScanNsSequential(ctrl);
+    if (listed > 0 && listed & NVME_STATUS_DNR) await nvmeScanNsSequential(ctrl, scan.nn);
   });
   if (ctrl.nsChanged) nvmeQueueScan(ctrl);
 });
+
+/** What a scan knows before it looks at namespaces. */
+interface Scan {
+  /** Number of namespaces, where the controller was identified for it. */
+  nn: number | null;
+}
+
+/** A step is false where the scan ends. */
+const SCAN_STEPS: Readonly<Record<ScanStep, (ctrl: Ctrl, scan: Scan) => Promise<boolean>>> = {
+  'non-mdts-limits': async (ctrl) => {
+    const limits = await nvmeInitNonMdtsLimits(ctrl);
+    if (limits < 0) ctrlLog(ctrl, 'warn', `reading non-mdts-limits failed: ${limits}`);
+    return limits >= 0;
+  },
+  'clear-changed-log': async (ctrl) => {
+    if (!ctrl.nsChanged) return true;
+    ctrl.nsChanged = false;
+    ctrlLog(ctrl, 'info', 'rescanning namespaces.');
+    await nvmeClearChangedNsLog(ctrl);
+    return true;
+  },
+  'identify-ctrl': async (ctrl, scan) => {
+    ctrl.nsChanged = false;
+    scan.nn = (await nvmeIdentifyCtrl(ctrl))?.nn ?? null;
+    return scan.nn !== null;
+  },
+};
 
 /** Reading it lets the controller tell of the next change. @kernel drivers/nvme/host/core.c nvme_clear_changed_ns_log */
 async function nvmeClearChangedNsLog(ctrl: Ctrl): Promise<void> {
@@ -110,26 +130,31 @@ const nvmeScanNsList = traced('nvme_scan_ns_list', async (ctrl: Ctrl): Promise<n
     const list = NvmeNsList.decode(data).nsid;
     const end = list.indexOf(0);
     for (const nsid of end < 0 ? list : list.slice(0, end)) {
-      info.nsids.push(nsid);
-      workqueues.asyncScheduleDomain(nvmeScanNsAsync, info, domain);
+      if (ctrl.core.era.scansInParallel) {
+        info.nsids.push(nsid);
+        workqueues.asyncScheduleDomain(nvmeScanNsAsync, info, domain);
+      } else await nvmeScanNs(ctrl, nsid);
       if (nsid > previous + 1) await nvmeRemoveNsidRange(ctrl, previous + 1, nsid - 1);
       previous = nsid;
     }
     if (end >= 0 || list.length < NVME_MAX_NS_LIST_ENTRIES) break;
     await workqueues.asyncSynchronizeFullDomain(domain);
   }
-  await nvmeRemoveNsidRange(ctrl, previous + 1, MAX_NSID);
+  await nvmeRemoveInvalidNamespaces(ctrl, previous);
   await workqueues.asyncSynchronizeFullDomain(domain);
   return 0;
 });
 
 /** Ids 1 to NN, for controllers without the list. @kernel drivers/nvme/host/core.c nvme_scan_ns_sequential */
-const nvmeScanNsSequential = traced('nvme_scan_ns_sequential', async (ctrl: Ctrl): Promise<void> => {
-  const id = await nvmeIdentifyCtrl(ctrl);
-  if (id === null) return;
-  for (let nsid = 1; nsid <= id.nn; nsid++) await nvmeScanNs(ctrl, nsid);
-  await nvmeRemoveNsidRange(ctrl, id.nn + 1, MAX_NSID);
-});
+const nvmeScanNsSequential = traced(
+  'nvme_scan_ns_sequential',
+  async (ctrl: Ctrl, known: number | null): Promise<void> => {
+    const nn = known ?? (await nvmeIdentifyCtrl(ctrl))?.nn;
+    if (nn === undefined) return;
+    for (let nsid = 1; nsid <= nn; nsid++) await nvmeScanNs(ctrl, nsid);
+    await nvmeRemoveInvalidNamespaces(ctrl, nn);
+  },
+);
 
 /** Removes what lies in a gap of the list. @kernel drivers/nvme/host/core.c nvme_remove_nsid_range */
 const nvmeRemoveNsidRange = traced(
@@ -140,29 +165,72 @@ const nvmeRemoveNsidRange = traced(
   },
 );
 
+/** Removes what lies behind the last one that is there. @kernel drivers/nvme/host/core.c nvme_remove_invalid_namespaces */
+const nvmeRemoveInvalidNamespaces = traced(
+  'nvme_remove_invalid_namespaces',
+  (ctrl: Ctrl, last: number): Promise<void> => nvmeRemoveNsidRange(ctrl, last + 1, MAX_NSID),
+);
+
 /** Adds, updates or removes one. @kernel drivers/nvme/host/core.c nvme_scan_ns */
 const nvmeScanNs = traced('nvme_scan_ns', async (ctrl: Ctrl, nsid: number): Promise<void> => {
-  const info: NsInfo = { nsid, ids: emptyIds(), shared: false, readOnly: false, ready: false, removed: false };
-  if ((await nvmeIdentifyNsDescs(ctrl, info)) !== 0) return;
-  if (info.ids.csi !== NVME_CSI_NVM && !nvmeMultiCss(ctrl)) {
-    ctrlLog(ctrl, 'warn', `command set not reported for nsid: ${nsid}`);
+  const info: NsInfo = {
+    nsid,
+    ids: emptyIds(),
+    shared: false,
+    readOnly: false,
+    ready: false,
+    removed: false,
+    identified: null,
+  };
+  if (ctrl.core.era.namespaceIdentify !== 'descriptors-first') {
+    await scanKnownFirst(ctrl, info);
     return;
   }
-  const status = await nsInfo(ctrl, info);
+  const status = await identifyNamespace(ctrl, info);
   if (info.removed) await removeByNsid(ctrl, nsid);
   if (status !== 0 || !info.ready) return;
   const ns = nvmeFindGetNs(ctrl, nsid);
-  if (ns === null) await tryAllocNs(ctrl, info);
+  if (ns === null) await tryAllocNs(ctrl, info, async () => 0);
   else {
     await nvmeValidateNs(ns, info);
     nvmePutNs(ns);
   }
 });
 
+/** Looks for the namespace first, and identifies it as a part of adding or updating it. @kernel drivers/nvme/host/core.c nvme_validate_ns */
+async function scanKnownFirst(ctrl: Ctrl, info: NsInfo): Promise<void> {
+  const ns = nvmeFindGetNs(ctrl, info.nsid);
+  if (ns === null) {
+    await tryAllocNs(ctrl, info, (unknown) => identifyNamespace(ctrl, unknown));
+    return;
+  }
+  const status = await identifyNamespace(ctrl, info);
+  if (info.removed || (status > 0 && status & NVME_STATUS_DNR)) await nvmeNsRemove(ns);
+  else if (status === 0) await nvmeValidateNs(ns, info);
+  nvmePutNs(ns);
+}
+
+/** Identifiers and state of a namespace, in the era's order; NVMe status, or a negative errno. */
+async function identifyNamespace(ctrl: Ctrl, info: NsInfo): Promise<number> {
+  const { namespaceIdentify } = ctrl.core.era;
+  if (namespaceIdentify !== 'descriptors-first') {
+    const status = await nsInfoFromIdentify(ctrl, info);
+    if (status === 0 && namespaceIdentify === 'then-descriptors') await nvmeIdentifyNsDescs(ctrl, info);
+    return status;
+  }
+  const described = await nvmeIdentifyNsDescs(ctrl, info);
+  if (described !== 0) return described;
+  if (info.ids.csi !== NVME_CSI_NVM && !nvmeMultiCss(ctrl)) {
+    ctrlLog(ctrl, 'warn', `command set not reported for nsid: ${info.nsid}`);
+    return -Errno.ENODEV;
+  }
+  return await nsInfo(ctrl, info);
+}
+
 /** A namespace that cannot be added is left out; the others go on. */
-async function tryAllocNs(ctrl: Ctrl, info: NsInfo): Promise<void> {
+async function tryAllocNs(ctrl: Ctrl, info: NsInfo, identify: Identify): Promise<void> {
   try {
-    await nvmeAllocNs(ctrl, info);
+    await nvmeAllocNs(ctrl, info, identify);
   } catch (error) {
     if (!KernelError.is(error)) throw error;
   }
@@ -211,7 +279,8 @@ async function nsInfoFromIdentify(ctrl: Ctrl, info: NsInfo): Promise<number> {
     info.removed = true;
     return -Errno.ENODEV;
   }
-  info.shared = (id.nmic & NVME_NS_NMIC_SHARED) !== 0;
+  if (ctrl.core.era.namespaceIdentify !== 'descriptors-first') info.identified = id;
+  info.shared = ctrl.core.era.subsystems && (id.nmic & NVME_NS_NMIC_SHARED) !== 0;
   info.readOnly = (id.nsattr & NVME_NS_ATTR_RO) !== 0;
   info.ready = true;
   if (ctrl.quirks & NVME_QUIRK_BOGUS_NID) {

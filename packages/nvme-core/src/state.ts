@@ -59,13 +59,14 @@ export const nvmeWaitReset = traced('nvme_wait_reset', async (ctrl: Ctrl): Promi
 
 /** Queues the transport's reset. Throws EBUSY when one is under way. Any context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl */
 export const nvmeResetCtrl = traced('nvme_reset_ctrl', (ctrl: Ctrl): void => {
-  if (!nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING)) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  if (ctrl.core.era.resettingFrom === 'request' && !nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING))
+    throw new KernelError('EBUSY', `${ctrl.name}: reset`);
   queueReset(ctrl);
 });
 
 function queueReset(ctrl: Ctrl): void {
   const { resetWork } = ctrl;
-  if (resetWork === null || !ctrl.core.workqueues.queueWork(nvmeResetWq(ctrl.core), resetWork))
+  if (resetWork === null || !ctrl.core.workqueues.queueWork(ctrl.resetWq ?? nvmeResetWq(ctrl.core), resetWork))
     throw new KernelError('EBUSY', `${ctrl.name}: reset`);
 }
 
@@ -75,10 +76,14 @@ export function nvmeTrySchedReset(ctrl: Ctrl): void {
   queueReset(ctrl);
 }
 
-/** Resets and waits; throws when the controller is not live afterwards (Linux: ENETRESET). Task context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl_sync */
+/** Resets and waits; throws EBUSY when a reset is under way, ENETRESET when the controller is not live afterwards. Task context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl_sync */
 export const nvmeResetCtrlSync = traced('nvme_reset_ctrl_sync', async (ctrl: Ctrl): Promise<void> => {
+  if (ctrl.core.era.transportResets && ctrl.ops.resetCtrl !== undefined) {
+    await ctrl.ops.resetCtrl(ctrl);
+    return;
+  }
   nvmeResetCtrl(ctrl);
   await ctrl.core.workqueues.flushWork(ctrl.resetWork as NonNullable<Ctrl['resetWork']>);
   if ((ctrl.state as NvmeCtrlState) !== NVME_CTRL_LIVE)
-    throw new KernelError('EIO', `${ctrl.name}: not live after its reset`);
+    throw new KernelError('ENETRESET', `${ctrl.name}: not live after its reset`);
 });

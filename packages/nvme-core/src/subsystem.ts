@@ -2,7 +2,7 @@
  * NVM subsystems: controllers that share a name share a subsystem and its namespace heads.
  * Kernel counterpart: drivers/nvme/host/core.c nvme_init_subsystem, nvme_init_subnqn, nvme_subsys_check_duplicate_ids.
  */
-import type { Device } from '@nvme-stack/device-core/ports';
+import type { Attribute, Device } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, withMutex } from '@nvme-stack/kernel';
 import { NVME_CTRL_CMIC_MULTI_CTRL, NVME_VS, NVMF_NQN_SIZE, type NvmeIdCtrl } from '@nvme-stack/nvme-protocol';
 import type { CoreState } from './core.js';
@@ -56,7 +56,8 @@ export class Subsystem implements HasKernel {
 function subsystemNqn(ctrl: Ctrl, id: IdCtrl): string {
   if ((ctrl.quirks & NVME_QUIRK_IGNORE_DEV_SUBNQN) === 0) {
     if (id.subnqn.length > 0 && id.subnqn.length < NVMF_NQN_SIZE) return id.subnqn;
-    if (ctrl.vs >= NVME_VS(1, 2, 1)) ctrlLog(ctrl, 'warn', 'missing or invalid SUBNQN field.');
+    if (ctrl.core.era.readsSubnqn && ctrl.vs >= NVME_VS(1, 2, 1))
+      ctrlLog(ctrl, 'warn', 'missing or invalid SUBNQN field.');
   }
   return `nqn.2014.08.org.nvmexpress:${hex(id.vid, 4)}${hex(id.ssvid, 4)}${id.sn}${id.mn}`;
 }
@@ -65,6 +66,10 @@ function subsystemNqn(ctrl: Ctrl, id: IdCtrl): string {
 export async function nvmeInitSubsystem(ctrl: Ctrl, id: IdCtrl): Promise<void> {
   const { core } = ctrl;
   const nqn = subsystemNqn(ctrl, id);
+  if (!core.era.subsystems) {
+    takeAlone(ctrl, new Subsystem(ctrl, id, nqn));
+    return;
+  }
   await withMutex(core.subsystemsLock, async () => {
     let subsys = core.subsystems.find((candidate) => candidate.nqn === nqn && candidate.type === 'nvm');
     if (subsys === undefined) subsys = await addSubsystem(core, ctrl, new Subsystem(ctrl, id, nqn));
@@ -74,6 +79,13 @@ export async function nvmeInitSubsystem(ctrl: Ctrl, id: IdCtrl): Promise<void> {
     ctrl.subsys = subsys;
     ctrl.subsysNqn = subsys.nqn;
   });
+}
+
+/** Kernels before 4.15 know no subsystems: nothing is shared or seen. */
+function takeAlone(ctrl: Ctrl, subsys: Subsystem): void {
+  subsys.ctrls.push(ctrl);
+  ctrl.subsys = subsys;
+  ctrl.subsysNqn = subsys.nqn;
 }
 
 async function addSubsystem(core: CoreState, ctrl: Ctrl, subsys: Subsystem): Promise<Subsystem> {
@@ -96,7 +108,7 @@ async function addSubsystem(core: CoreState, ctrl: Ctrl, subsys: Subsystem): Pro
   return subsys;
 }
 
-function subsystemAttributes(subsys: Subsystem) {
+function subsystemAttributes(subsys: Subsystem): Attribute[] {
   const shown = (name: string, text: () => string) => ({ name, mode: 0o444, show: () => `${text()}\n` });
   return [
     shown('model', () => subsys.model),
@@ -125,11 +137,20 @@ function nvmeValidateCntlid(subsys: Subsystem, ctrl: Ctrl, id: IdCtrl): void {
 export async function nvmeLeaveSubsystem(ctrl: Ctrl): Promise<void> {
   const { subsys, core } = ctrl;
   if (subsys === null) return;
+  if (!core.era.subsystems) {
+    ctrl.subsys = null;
+    return;
+  }
   await withMutex(core.subsystemsLock, async () => {
     ctrl.subsys = null;
     subsys.ctrls.splice(subsys.ctrls.indexOf(ctrl), 1);
     core.deviceCore.sysfsRemoveLink(subsys.device.kobj, ctrl.name);
-    if (subsys.ctrls.length > 0) return;
+    if (subsys.ctrls.length > 0) {
+      // Its number is the subsystem's as well.
+      if (ctrl.instance === subsys.instance) ctrl.keepsInstance = true;
+      return;
+    }
+    if (ctrl.instance !== subsys.instance) core.instances.free(subsys.instance);
     core.subsystems.splice(core.subsystems.indexOf(subsys), 1);
     await core.deviceCore.deviceDel(subsys.device);
     core.deviceCore.putDevice(subsys.device);

@@ -108,15 +108,19 @@ export async function identify(ctrl: Ctrl, cns: number, nsid = 0, csi = 0): Prom
   return await adminRead(ctrl, cmd, 4096);
 }
 
-/** Set Features. @kernel drivers/nvme/host/core.c nvme_set_features */
-export async function setFeatures(
-  ctrl: Ctrl,
-  fid: number,
-  dword11: number,
-  data: Uint8Array | null,
-): Promise<NvmeSyncResult> {
-  const cmd = commandWords(NvmeFeatures.encode({ opcode: NvmeAdminOpcode.setFeatures, fid, dword11 }));
-  return await adminWrite(ctrl, cmd, data);
+/** Set Features. @kernel drivers/nvme/host/core.c nvme_features, nvme_set_features */
+export const setFeatures = traced(
+  'nvme_features',
+  async (ctrl: Ctrl, fid: number, dword11: number, data: Uint8Array | null): Promise<NvmeSyncResult> => {
+    const cmd = commandWords(NvmeFeatures.encode({ opcode: NvmeAdminOpcode.setFeatures, fid, dword11 }));
+    return await adminWrite(ctrl, cmd, data);
+  },
+);
+
+/** Get Features, the current value. @kernel drivers/nvme/host/core.c nvme_get_features */
+export async function getFeatures(ctrl: Ctrl, fid: number, dword11: number): Promise<NvmeSyncResult> {
+  const cmd = commandWords(NvmeFeatures.encode({ opcode: NvmeAdminOpcode.getFeatures, fid, dword11 }));
+  return await adminWrite(ctrl, cmd, null);
 }
 
 /** Get Log Page from its start. [NVMe] 5.1.12. @kernel drivers/nvme/host/core.c nvme_get_log */

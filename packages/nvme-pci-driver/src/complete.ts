@@ -7,17 +7,20 @@
  * complete-fast.ts does the same in one piece.
  */
 import type { BlkMq, BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme-stack/blk-mq/ports';
-import { IRQ_HANDLED, IRQ_NONE, type IrqReturn } from '@nvme-stack/irq/ports';
+import { IRQ_HANDLED, IRQ_NONE, IRQ_WAKE_THREAD, type IrqReturn } from '@nvme-stack/irq/ports';
 import { type Trace, traced } from '@nvme-stack/kernel';
 import type { NvmeCore } from '@nvme-stack/nvme-core/ports';
 import { NvmeFastCompletion } from './complete-fast.js';
 import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
-import { CQE_BYTES, NVME_AQ_BLK_MQ_DEPTH } from './limits.js';
+import { CQE_BYTES, NVME_NR_AEN_COMMANDS } from './limits.js';
 import { nvmeUnmapData } from './map-data.js';
+import { NvmeProcessCq } from './process-cq.js';
 import { nvmeBar } from './registers.js';
 import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
 
 const CQE_WORDS = CQE_BYTES / 4;
+/** Bits of a command identifier that are the tag, with or without a generation above them. */
+const TAG_MASK = 0xfff;
 /** Words of a completion entry: result, SQ head and id, command id and status. */
 const CQE_RESULT = 0;
 const CQE_RESULT_HI = 1;
@@ -37,6 +40,10 @@ export class NvmeCompletion {
   private readonly blk: BlkMq;
   private readonly trace: Trace;
   private readonly fast: NvmeFastCompletion;
+  /** Completion entry by entry, in eras without batches. */
+  readonly processCq: NvmeProcessCq;
+  /** AER commands carry a tag past every tag of the block layer. */
+  private readonly firstEventId: number;
 
   constructor(dev: NvmeDev, completeRq: (rq: Request) => void) {
     this.dev = dev;
@@ -50,10 +57,16 @@ export class NvmeCompletion {
       if (nvmeIod(rq).mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
     };
     this.completeBatch = (iob) => this.pciCompleteBatch(iob);
+    this.processCq = new NvmeProcessCq(dev, this);
+    this.irq = dev.driver.era.batchesCompletions ? this.batchIrq : this.processCq.irq;
+    this.firstEventId = dev.driver.era.adminQueueDepth - NVME_NR_AEN_COMMANDS;
   }
 
-  /** Hard interrupt context. @kernel drivers/nvme/host/pci.c nvme_irq */
-  readonly irq = (_irq: number, nvmeq: NvmeQueue): IrqReturn => {
+  /** The interrupt handler of the era. Hard interrupt context. */
+  readonly irq: (irq: number, nvmeq: NvmeQueue) => IrqReturn;
+
+  /** @kernel drivers/nvme/host/pci.c nvme_irq */
+  private readonly batchIrq = (_irq: number, nvmeq: NvmeQueue): IrqReturn => {
     const { trace } = this;
     if (trace.functions) trace.enter('nvme_irq');
     const { iob } = this;
@@ -62,6 +75,18 @@ export class NvmeCompletion {
     if (trace.functions) trace.exit();
     return found > 0 ? IRQ_HANDLED : IRQ_NONE;
   };
+
+  /** With threaded interrupts only a look whether there is work. Hard interrupt context. @kernel drivers/nvme/host/pci.c nvme_irq_check */
+  readonly irqCheck = (_irq: number, nvmeq: NvmeQueue): IrqReturn => {
+    const { trace } = this;
+    if (trace.functions) trace.enter('nvme_irq_check');
+    const pending = nvmeCqePending(nvmeq);
+    if (trace.functions) trace.exit();
+    return pending ? IRQ_WAKE_THREAD : IRQ_NONE;
+  };
+
+  /** What the hard interrupt does otherwise, in a task of its own. */
+  readonly irqThread = async (irq: number, nvmeq: NvmeQueue): Promise<IrqReturn> => this.irq(irq, nvmeq);
 
   /** @kernel drivers/nvme/host/pci.c nvme_pci_complete_batch */
   private pciCompleteBatch(iob: IoCompBatch): void {
@@ -95,7 +120,7 @@ export class NvmeCompletion {
     const last = words[at + CQE_STATUS] as number;
     const commandId = last & 0xffff;
     const status = last >>> 17;
-    if (nvmeq.qid === 0 && isAsyncEvent(commandId)) {
+    if (nvmeq.qid === 0 && (commandId & TAG_MASK) >= this.firstEventId) {
       core.nvmeCompleteAsyncEvent(this.dev.ctrl, status, result);
       return;
     }
@@ -118,17 +143,13 @@ export class NvmeCompletion {
     return (nvmeq.qid === 0 ? ctrl.adminTagset : ctrl.tagset) as BlkMqTagSet;
   }
 
-  /** Polled queues. @kernel drivers/nvme/host/pci.c nvme_poll */
-  poll(hctx: BlkMqHwCtx, iob: IoCompBatch | null): number {
+  /** Polled queues, or any queue for one tag, as the era has it. @kernel drivers/nvme/host/pci.c nvme_poll */
+  poll(hctx: BlkMqHwCtx, iob: IoCompBatch | null, tag: number): number {
+    if (this.dev.driver.era.pollsAnyQueue) return this.processCq.poll(hctx, tag);
     const nvmeq = hctx.driverData as NvmeQueue;
     if (!nvmeCqePending(nvmeq)) return 0;
     return this.pollCq(nvmeq, iob);
   }
-}
-
-/** AER commands carry a tag past every tag of the block layer. @kernel drivers/nvme/host/nvme.h nvme_is_aen_req */
-function isAsyncEvent(commandId: number): boolean {
-  return (commandId & 0xfff) >= NVME_AQ_BLK_MQ_DEPTH;
 }
 
 /** Whether the entry at the head is new. @kernel drivers/nvme/host/pci.c nvme_cqe_pending */

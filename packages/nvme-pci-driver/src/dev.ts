@@ -4,6 +4,7 @@
  */
 
 import type { Request } from '@nvme-stack/blk-mq/ports';
+import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
 import {
   type CoherentMemory,
   Completion,
@@ -16,10 +17,15 @@ import {
   Mutex,
   type ScatterList,
   SpinLock,
+  type Timer,
 } from '@nvme-stack/kernel';
 import type { NvmeCtrl, NvmePdu, NvmeRequest } from '@nvme-stack/nvme-core/ports';
 import type { MmioRegion, PciDev } from '@nvme-stack/pci-bus/ports';
-import type { WorkStruct } from '@nvme-stack/workqueue/ports';
+import type { WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
+import type { NvmeCmb } from './cmb.js';
+import { NVME_PCI_ERAS, type NvmePciEra } from './eras.js';
+import { NVME_PCI_FEATURES, type NvmePciFeatures } from './feature-eras.js';
+import type { NvmeHostMem } from './host-mem.js';
 import { NVME_MAX_NR_ALLOCATIONS, NVME_MAX_SEGS } from './limits.js';
 import type { NvmePciDriverDeps } from './ports.js';
 
@@ -30,12 +36,18 @@ export type NvmeParams = Readonly<Record<string, number | boolean | string>>;
 export class NvmeDriverState implements HasKernel {
   readonly kernel: Kernel;
   readonly deps: NvmePciDriverDeps;
+  readonly era: NvmePciEra;
+  readonly features: NvmePciFeatures;
   params: NvmeParams = {};
+  /** The module's own workqueue, where the era has one. @kernel drivers/nvme/host/pci.c nvme_workq */
+  workqueue: WorkqueueStruct | null = null;
   readonly devices = new Map<NvmeCtrl, NvmeDev>();
 
   constructor(deps: NvmePciDriverDeps) {
     this.kernel = deps.kernel;
     this.deps = deps;
+    this.era = NVME_PCI_ERAS[deps.kernel.profile];
+    this.features = NVME_PCI_FEATURES[deps.kernel.profile];
   }
 }
 
@@ -64,15 +76,31 @@ export class NvmeDev implements HasKernel {
   nrAllocatedQueues = 0;
   nrWriteQueues = 0;
   nrPollQueues = 0;
+  /** CMBSZ and CMBLOC as read; the buffer once it is mapped, and whether submission queues go there. */
   cmbsz = 0;
+  cmbloc = 0;
+  cmb: NvmeCmb | null = null;
+  cmbUseSqes = false;
+  /** Files that only PCI controllers have; made when they are first asked for. */
+  attributes: AttributeGroup | null = null;
+  /** Memory that the controller may use, and whether it does. */
+  hostMem: NvmeHostMem | null = null;
+  hmb = false;
   /** The controller can be reset as a part of its subsystem, and says so in CSTS.NSSRO. */
   subsystem = false;
   prpPagePool: DmaPool | null = null;
   prpSmallPool: DmaPool | null = null;
+  /** /sys/devices/…/pools while there are pools. */
+  poolsFile: Attribute | null = null;
   dbbufDbs: CoherentMemory | null = null;
   dbbufEis: CoherentMemory | null = null;
   readonly shutdownLock: Mutex;
   resetWork: WorkStruct | null = null;
+  /** Unbinds the driver from a controller that did not come up. */
+  removeWork: WorkStruct | null = null;
+  /** The power state to go back to after sleep; -1: none, the controller was shut down. @kernel drivers/nvme/host/pci.c last_ps */
+  lastPowerState = -1;
+  watchdogTimer: Timer | null = null;
   /** Taken by the core when the last reference is gone. */
   freed = false;
 
@@ -86,6 +114,11 @@ export class NvmeDev implements HasKernel {
   }
 }
 
+/** Where its resets run: the module's own workqueue, or the core's. */
+export function resetWqOf(dev: NvmeDev): WorkqueueStruct {
+  return dev.driver.workqueue ?? dev.deps.nvmeCore.nvmeResetWq;
+}
+
 /** @kernel drivers/nvme/host/pci.c nvme_queue */
 export class NvmeQueue implements HasKernel {
   readonly kernel: Kernel;
@@ -95,9 +128,10 @@ export class NvmeQueue implements HasKernel {
   readonly sqLock: SpinLock;
   readonly sqMemory: CoherentMemory;
   readonly cqMemory: CoherentMemory;
-  /** The queues as words: 16 an entry in the SQ, 4 in the CQ. */
+  /** The queues as words: `sqeWords` an entry in the SQ, 4 in the CQ. */
   readonly sqWords: Uint32Array;
   readonly cqWords: Uint32Array;
+  readonly sqeWords: number;
   /** Offset of the SQ tail doorbell in the BAR; the CQ head doorbell follows one stride later. */
   dbOffset = 0;
   cqDbOffset = 0;
@@ -108,13 +142,16 @@ export class NvmeQueue implements HasKernel {
   cqPhase = 1;
   enabled = false;
   polled = false;
+  /** Its entries are being handled; and some were since the last interrupt. @kernel drivers/nvme/host/pci.c nvme_queue.cqe_seen */
+  isProcessing = false;
+  cqeSeen = false;
   deleteError = false;
   /** Words in the shadow doorbell and event index pages; -1: none. */
   dbbufSqWord = -1;
   dbbufCqWord = -1;
   readonly deleteDone: Completion;
 
-  constructor(dev: NvmeDev, qid: number, qDepth: number, sq: CoherentMemory, cq: CoherentMemory) {
+  constructor(dev: NvmeDev, qid: number, qDepth: number, sq: CoherentMemory, cq: CoherentMemory, entryBytes: number) {
     this.kernel = dev.kernel;
     this.dev = dev;
     this.qid = qid;
@@ -123,6 +160,7 @@ export class NvmeQueue implements HasKernel {
     this.sqMemory = sq;
     this.cqMemory = cq;
     this.sqWords = sq.u32;
+    this.sqeWords = entryBytes / 4;
     this.cqWords = cq.u32;
     this.deleteDone = new Completion(dev.kernel, `nvme_queue.delete_done of queue ${qid}`);
   }

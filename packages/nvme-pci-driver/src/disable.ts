@@ -3,13 +3,17 @@
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_dev_disable.
  */
 import { mutexLock, mutexUnlock, traced } from '@nvme-stack/kernel';
-import { NVME_CTRL_LIVE, NVME_CTRL_RESETTING } from '@nvme-stack/nvme-core/ports';
+import { NVME_CTRL_DEAD, NVME_CTRL_DELETING, NVME_CTRL_LIVE, NVME_CTRL_RESETTING } from '@nvme-stack/nvme-core/ports';
 import { NVME_CSTS_CFS, NVME_CSTS_RDY, NVME_REG_CSTS } from '@nvme-stack/nvme-protocol';
+import { releaseCmbOnDisable } from './cmb.js';
 import { type NvmeCompletion, nvmePollIrqdisable } from './complete.js';
-import type { NvmeDev, NvmeQueue } from './dev.js';
+import { type NvmeDev, type NvmeQueue, resetWqOf } from './dev.js';
+import { takeHostMemBack } from './host-mem.js';
+import { nvmeUpdateAttrs } from './pci-attributes.js';
 import { nvmeReapPendingCqes, nvmeSuspendIoQueues, nvmeSuspendQueue } from './queue.js';
 import { nvmeDeleteIoQueues } from './queue-commands.js';
 import { nvmeBar } from './registers.js';
+import { stopWatchdog } from './watchdog.js';
 
 const NS_PER_SECOND = 1e9;
 
@@ -29,17 +33,21 @@ export const nvmeDevDisable = traced(
     const { nvmeCore, pciBus } = dev.deps;
     const { ctrl } = dev;
     const { state } = ctrl;
+    const { era } = dev.driver;
+    stopWatchdog(dev);
     await mutexLock(dev.shutdownLock);
     const dead = nvmePciCtrlIsDead(dev);
-    if (state === NVME_CTRL_LIVE || state === NVME_CTRL_RESETTING) {
+    if (era.freezesOnDisable && (state === NVME_CTRL_LIVE || state === NVME_CTRL_RESETTING)) {
       if (pciBus.pciIsEnabled(dev.pdev)) nvmeCore.nvmeStartFreeze(ctrl);
       // Let what is in flight finish before power goes.
       if (!dead && shutdown) await nvmeCore.nvmeWaitFreezeTimeout(ctrl, ioTimeoutNs(dev));
     }
+    if (!dead) await takeHostMemBack(dev);
     await nvmeCore.nvmeQuiesceIoQueues(ctrl);
     if (!dead && ctrl.queueCount > 0) await stopController(dev, shutdown, completion);
     await nvmeSuspendIoQueues(dev);
     if (dev.queues[0] !== undefined) await nvmeSuspendQueue(dev.queues[0]);
+    if (releaseCmbOnDisable(dev)) nvmeUpdateAttrs(dev);
     pciBus.pciFreeIrqVectors(dev.pdev);
     if (pciBus.pciIsEnabled(dev.pdev)) pciBus.pciDisableDevice(dev.pdev);
     nvmeReapPendingCqes(dev, completion);
@@ -65,21 +73,38 @@ export async function nvmeDisablePrepareReset(
   shutdown: boolean,
   completion: NvmeCompletion,
 ): Promise<boolean> {
-  if (!(await dev.deps.nvmeCore.nvmeWaitReset(dev.ctrl))) return false;
+  if (dev.driver.era.waitsForReset && !(await dev.deps.nvmeCore.nvmeWaitReset(dev.ctrl))) return false;
   await nvmeDevDisable(dev, shutdown, completion);
   return true;
 }
 
 /** Queues the reset of a controller whose state is RESETTING; false when that cannot be. Any context. @kernel drivers/nvme/host/core.c nvme_try_sched_reset */
 export function nvmeTrySchedReset(dev: NvmeDev): boolean {
-  const { nvmeCore, workqueues } = dev.deps;
+  const { workqueues } = dev.deps;
+  // Before 5.1 a stopped controller says nothing of the reset that is to come.
+  if (!dev.driver.era.waitsForReset) return nvmeReset(dev);
   if (dev.ctrl.state !== NVME_CTRL_RESETTING || dev.resetWork === null) return false;
-  return workqueues.queueWork(nvmeCore.nvmeResetWq, dev.resetWork);
+  return workqueues.queueWork(resetWqOf(dev), dev.resetWork);
+}
+
+/** Resets a controller that is not being reset; false when it is, or goes away. Any context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl */
+export function nvmeReset(dev: NvmeDev): boolean {
+  const { nvmeCore, workqueues } = dev.deps;
+  const { state } = dev.ctrl;
+  if (dev.resetWork === null || dev.ctrl.adminQ?.dying === true) return false;
+  // A reset that is queued behind the controller's removal would find nothing to reset.
+  if (state === NVME_CTRL_DELETING || state === NVME_CTRL_DEAD) return false;
+  if (dev.driver.era.resettingFrom === 'request' && !nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_RESETTING)) {
+    return false;
+  }
+  return workqueues.queueWork(resetWqOf(dev), dev.resetWork);
 }
 
 async function stopController(dev: NvmeDev, shutdown: boolean, completion: NvmeCompletion): Promise<void> {
   const adminq = dev.queues[0] as NvmeQueue;
-  if (adminq.enabled && dev.ctrl.adminQ !== null) await nvmeDeleteIoQueues(dev);
+  const nrIoQueues = dev.onlineQueues - 1;
+  if (dev.driver.era.suspendsBeforeDelete) await nvmeSuspendIoQueues(dev);
+  if (adminq.enabled && dev.ctrl.adminQ !== null) await nvmeDeleteIoQueues(dev, nrIoQueues);
   try {
     await dev.deps.nvmeCore.nvmeDisableCtrl(dev.ctrl, shutdown);
   } catch {

@@ -7,28 +7,50 @@ import type { NvmeCtrl } from '@nvme-stack/nvme-core/ports';
 import { nvmeCheckSize } from '@nvme-stack/nvme-protocol';
 import type { PciDriver } from '@nvme-stack/pci-bus/ports';
 import { NvmeDriverState, type NvmeQueue } from './dev.js';
-import { nvmeIdTable } from './id-table.js';
 import { nvmePciParams } from './module-params.js';
 import type { NvmePciDriver, NvmePciDriverDeps, NvmeQueueInfo } from './ports.js';
-import { boundOf, nvmeDevPmOps, nvmeErrHandler } from './power.js';
-import { nvmeProbe, nvmeRemove, nvmeShutdown } from './probe.js';
+import { boundOf, nvmeErrHandler } from './power.js';
+import { nvmeProbe } from './probe.js';
+import { nvmeRemove, nvmeShutdown } from './remove.js';
+import { nvmeDevPmOps } from './sleep.js';
 
 /** Makes nvme.ko for a machine; `nvmeInit` registers it. */
 export function createNvmePciDriver(deps: NvmePciDriverDeps): NvmePciDriver {
   const state = new NvmeDriverState(deps);
   const driver = pciDriver(state);
+  deps.kernel.trace.renameSymbols(state.era.symbols);
   return {
-    params: nvmePciParams(deps.kernel.nrCpus),
+    params: nvmePciParams(state.features.params, deps.kernel.nrCpus),
     nvmeInit: async (params) => {
       nvmeCheckSize();
       state.params = params;
-      await deps.pciBus.pciRegisterDriver(driver);
+      await nvmeInit(state, driver);
     },
     nvmeExit: async () => {
       await deps.pciBus.pciUnregisterDriver(driver);
+      await destroyWorkqueue(state);
     },
     queues: (ctrl) => queueInfo(state, ctrl),
   };
+}
+
+/** Makes the module's own workqueue, where the era has one, and registers the driver. Throws ENOMEM without a workqueue, else what the bus throws. @kernel drivers/nvme/host/pci.c nvme_init */
+async function nvmeInit(state: NvmeDriverState, driver: PciDriver): Promise<void> {
+  const { pciBus, workqueues } = state.deps;
+  const { workqueue } = state.era;
+  if (workqueue !== null) state.workqueue = workqueues.allocWorkqueue(workqueue.name, workqueue.flags, 0);
+  try {
+    await pciBus.pciRegisterDriver(driver);
+  } catch (error) {
+    await destroyWorkqueue(state);
+    throw error;
+  }
+}
+
+async function destroyWorkqueue(state: NvmeDriverState): Promise<void> {
+  const { workqueue } = state;
+  state.workqueue = null;
+  if (workqueue !== null) await state.deps.workqueues.destroyWorkqueue(workqueue);
 }
 
 /** @kernel drivers/nvme/host/pci.c nvme_driver */
@@ -37,8 +59,8 @@ function pciDriver(state: NvmeDriverState): PciDriver {
   return {
     name: 'nvme',
     owner: 'nvme',
-    idTable: nvmeIdTable,
-    probeType: 'prefer-asynchronous',
+    idTable: state.features.idTable,
+    probeType: state.era.probeType,
     probe: (pdev, id) => nvmeProbe(state, pdev, id.driverData),
     remove: async (pdev) => {
       const { dev, io } = boundOf(pdev.dev);

@@ -13,17 +13,26 @@ import {
   mutexUnlock,
   traced,
 } from '@nvme-stack/kernel';
-import { NVME_CTRL_CONNECTING, NVME_QUIRK_BROKEN_MSI, NVME_QUIRK_SINGLE_VECTOR } from '@nvme-stack/nvme-core/ports';
+import {
+  NVME_CTRL_CONNECTING,
+  NVME_QUIRK_BROKEN_MSI,
+  NVME_QUIRK_SHARED_TAGS,
+  NVME_QUIRK_SINGLE_VECTOR,
+} from '@nvme-stack/nvme-core/ports';
 import { NvmeAdminOpcode } from '@nvme-stack/nvme-protocol';
 import { PCI_IRQ_AFFINITY, PCI_IRQ_ALL_TYPES, PCI_IRQ_MSI } from '@nvme-stack/pci-bus/ports';
+import { nvmeCmbQdepth } from './cmb.js';
 import type { NvmeCompletion } from './complete.js';
 import type { NvmeDev, NvmeQueue } from './dev.js';
-import { nvmeAllocQueue, nvmeInitQueue, nvmeSuspendIoQueues, queueRequestIrq } from './queue.js';
+import { nvmeAllocQueue, nvmeSuspendIoQueues, queueRequestIrq, readyQueue } from './queue.js';
 import { adapterAllocCq, adapterAllocSq, adapterDeleteQueue, nvmeDeleteIoQueues } from './queue-commands.js';
 import { dbBarSize, nvmeRemapBar } from './registers.js';
 
 /** @kernel drivers/nvme/host/pci.c nvme_max_io_queues */
 export function nvmeMaxIoQueues(dev: NvmeDev): number {
+  // The controller is not there yet when its queues are counted first, and its quirks are not known.
+  const quirks = (dev.ctrl as NvmeDev['ctrl'] | null)?.quirks ?? 0;
+  if (quirks & NVME_QUIRK_SHARED_TAGS) return 1;
   return dev.kernel.nrCpus + dev.nrWriteQueues + dev.nrPollQueues;
 }
 
@@ -44,6 +53,15 @@ const nvmeCalcIrqSets = traced('nvme_calc_irq_sets', (dev: HasKernel, affd: IrqA
   affd.setSize[HCTX_TYPE_READ] = read;
   affd.nrSets = read > 0 ? 2 : 1;
 });
+
+/** As many vectors as I/O queues, the first of them the admin queue's too. Throws. */
+function allocSharedVectors(dev: NvmeDev, nrIoQueues: number): number {
+  const { pciBus } = dev.deps;
+  const vectors = pciBus.pciAllocIrqVectors(dev.pdev, 1, nrIoQueues, irqTypes(dev) | PCI_IRQ_AFFINITY);
+  dev.ioQueues[HCTX_TYPE_DEFAULT] = vectors;
+  dev.maxQid = vectors;
+  return vectors;
+}
 
 /** One vector for the admin queue, one for each interrupt-driven I/O queue; returns how many there are. Throws. @kernel drivers/nvme/host/pci.c nvme_setup_irqs */
 function nvmeSetupIrqs(dev: NvmeDev, nrIoQueues: number): number {
@@ -69,10 +87,21 @@ function nvmeSetupIrqs(dev: NvmeDev, nrIoQueues: number): number {
  * taken the controller down. @kernel drivers/nvme/host/pci.c nvme_setup_io_queues_trylock
  */
 function lockSetUp(dev: NvmeDev): void {
+  if (!dev.driver.era.locksSetUp) return;
   if (!mutexTrylock(dev.shutdownLock)) throw new KernelError('ENODEV', 'the controller is being disabled');
   if (dev.ctrl.state === NVME_CTRL_CONNECTING) return;
   mutexUnlock(dev.shutdownLock);
   throw new KernelError('ENODEV', 'the controller is not connecting');
+}
+
+function unlockSetUp(dev: NvmeDev): void {
+  if (dev.driver.era.locksSetUp) mutexUnlock(dev.shutdownLock);
+}
+
+/** The vector of an I/O queue: one further on where the admin queue has its own. */
+function vectorOf(dev: NvmeDev, qid: number): number {
+  if (dev.driver.era.adminVector === 'shared') return qid - 1;
+  return dev.numVecs === 1 ? 0 : qid;
 }
 
 /** Creates one queue pair, completion queue first; 0, or the status or errno of what failed. @kernel drivers/nvme/host/pci.c nvme_create_queue */
@@ -80,7 +109,7 @@ async function nvmeCreateQueue(nvmeq: NvmeQueue, polled: boolean, completion: Nv
   const { dev, qid } = nvmeq;
   nvmeq.deleteError = false;
   nvmeq.polled = polled;
-  const vector = dev.numVecs === 1 ? 0 : qid;
+  const vector = vectorOf(dev, qid);
   const cqStatus = await adapterAllocCq(dev, nvmeq, vector);
   if (cqStatus !== 0) return cqStatus;
   const sqStatus = await adapterAllocSq(dev, nvmeq);
@@ -91,19 +120,17 @@ async function nvmeCreateQueue(nvmeq: NvmeQueue, polled: boolean, completion: Nv
   }
   nvmeq.cqVector = polled ? -1 : vector;
   lockSetUp(dev);
-  nvmeInitQueue(nvmeq);
   try {
-    if (!polled) queueRequestIrq(nvmeq, completion);
+    readyQueue(nvmeq, completion, polled ? ['init'] : dev.driver.era.ioQueueSteps);
   } catch (error) {
-    dev.onlineQueues--;
     // Unlocked first: a time-out of these commands takes the lock.
-    mutexUnlock(dev.shutdownLock);
+    unlockSetUp(dev);
     await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteSq, qid);
     await adapterDeleteQueue(dev, NvmeAdminOpcode.deleteCq, qid);
     throw error;
   }
   nvmeq.enabled = true;
-  mutexUnlock(dev.shutdownLock);
+  unlockSetUp(dev);
   return 0;
 }
 
@@ -156,14 +183,15 @@ async function freeAdminIrq(dev: NvmeDev): Promise<void> {
 /** Exchanges the one vector of the set-up for all of them. Under shutdownLock. Throws EIO. */
 async function setUpVectors(dev: NvmeDev, nrIoQueues: number, completion: NvmeCompletion): Promise<void> {
   const adminq = dev.queues[0] as NvmeQueue;
+  const sets = dev.driver.era.queueSets;
   await freeAdminIrq(dev);
   dev.deps.pciBus.pciFreeIrqVectors(dev.pdev);
   try {
-    dev.numVecs = nvmeSetupIrqs(dev, nrIoQueues);
+    dev.numVecs = sets ? nvmeSetupIrqs(dev, nrIoQueues) : allocSharedVectors(dev, nrIoQueues);
   } catch {
     throw new KernelError('EIO', 'no interrupt vector');
   }
-  dev.maxQid = Math.max(dev.numVecs - 1, 1) + (dev.ioQueues[HCTX_TYPE_POLL] as number);
+  if (sets) dev.maxQid = Math.max(dev.numVecs - 1, 1) + (dev.ioQueues[HCTX_TYPE_POLL] as number);
   queueRequestIrq(adminq, completion);
   adminq.enabled = true;
 }
@@ -173,22 +201,24 @@ export const nvmeSetupIoQueues = traced(
   'nvme_setup_io_queues',
   async (dev: NvmeDev, completion: NvmeCompletion): Promise<void> => {
     // Sampled once, so that a change of the parameters meets a reset as a whole.
-    dev.nrWriteQueues = dev.driver.params.write_queues as number;
-    dev.nrPollQueues = dev.driver.params.poll_queues as number;
-    const granted = await dev.deps.nvmeCore.nvmeSetQueueCount(dev.ctrl, dev.nrAllocatedQueues - 1);
+    dev.nrWriteQueues = Number(dev.driver.params.write_queues ?? 0);
+    dev.nrPollQueues = Number(dev.driver.params.poll_queues ?? 0);
+    const wanted = Math.min(nvmeMaxIoQueues(dev), dev.nrAllocatedQueues - 1);
+    const granted = await dev.deps.nvmeCore.nvmeSetQueueCount(dev.ctrl, wanted);
     if (granted === 0) return;
     let nrIoQueues = granted;
     lockSetUp(dev);
     for (;;) {
       try {
         await freeAdminIrq(dev);
+        nvmeCmbQdepth(dev, nrIoQueues);
         nrIoQueues = remapForQueues(dev, nrIoQueues);
         await setUpVectors(dev, nrIoQueues, completion);
       } finally {
-        mutexUnlock(dev.shutdownLock);
+        unlockSetUp(dev);
       }
       await nvmeCreateIoQueues(dev, completion);
-      if (dev.onlineQueues < 2) return;
+      if (dev.onlineQueues < 2 || !dev.driver.era.queueSets) return;
       if (dev.onlineQueues - 1 >= dev.maxQid) break;
       nrIoQueues = dev.onlineQueues - 1;
       await nvmeDeleteIoQueues(dev);
@@ -202,7 +232,8 @@ export const nvmeSetupIoQueues = traced(
 /** Hardware queues by the interrupt affinity of their vectors. @kernel drivers/nvme/host/pci.c nvme_pci_map_queues */
 export const nvmePciMapQueues = traced('nvme_pci_map_queues', (dev: NvmeDev, set: BlkMqTagSet): void => {
   const { blkMq } = dev.deps;
-  const vectorOffset = dev.numVecs > 1 ? 1 : 0;
+  const isShared = dev.driver.era.adminVector === 'shared';
+  const vectorOffset = dev.numVecs > 1 && !isShared ? 1 : 0;
   let queueOffset = 0;
   for (let type = 0; type < set.nrMaps; type++) {
     const map = set.map[type];
@@ -210,7 +241,7 @@ export const nvmePciMapQueues = traced('nvme_pci_map_queues', (dev: NvmeDev, set
     map.nrQueues = dev.ioQueues[type] as number;
     if (map.nrQueues === 0) continue;
     map.queueOffset = queueOffset;
-    if (type !== HCTX_TYPE_POLL && vectorOffset > 0) {
+    if (type !== HCTX_TYPE_POLL && (isShared || vectorOffset > 0)) {
       blkMq.blkMqHctxMapQueues(map, dev.pdev.dev, vectorOffset + queueOffset);
     } else {
       blkMq.blkMqMapQueues(map);

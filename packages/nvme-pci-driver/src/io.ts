@@ -34,6 +34,10 @@ export class NvmeIo {
     const fast = new NvmeFastSubmission(dev, mapper);
     const completion = new NvmeCompletion(dev, (rq) => submission.completeRq(rq));
     this.completion = completion;
+    const { era } = dev.driver;
+    if (era.reapsOnSubmit) submission.reap = (nvmeq) => completion.processCq.process(nvmeq);
+    const queueRqs = (list: Request): Request | null =>
+      fast.queueRqs(list) ? fast.refused : submission.queueRqs(list);
     const shared = {
       queueRq: (hctx, bd) => submission.queueRq(hctx, bd),
       complete: (rq) => submission.completeRq(rq),
@@ -45,9 +49,9 @@ export class NvmeIo {
     this.adminOps = { ...shared, initHctx: (hctx) => nvmeAdminInitHctx(dev, hctx) };
     this.ioOps = {
       ...shared,
-      queueRqs: (list) => (fast.queueRqs(list) ? fast.refused : submission.queueRqs(list)),
-      commitRqs: (hctx) => submission.commitRqs(hctx),
-      poll: (hctx, iob) => completion.poll(hctx, iob),
+      ...(era.queueRqs ? { queueRqs } : {}),
+      ...(era.batchesDoorbells ? { commitRqs: (hctx: BlkMqHwCtx) => submission.commitRqs(hctx) } : {}),
+      poll: (hctx, iob, tag) => completion.poll(hctx, iob, tag),
       mapQueues: (set) => nvmePciMapQueues(dev, set),
       initHctx: (hctx, _data, index) => nvmeInitHctx(dev, hctx, index),
     };

@@ -24,12 +24,16 @@ import {
   dmaPoolCreate,
   dmaPoolDestroy,
   dmaPoolFree,
+  dmaPoolsShow,
   dmaUnmapPage,
   dmaUnmapSg,
 } from '@nvme-stack/kernel';
+import { NVME_QUIRK_DMAPOOL_ALIGN_512 } from '@nvme-stack/nvme-core/ports';
+import { NVME_CTRL_SGLS_BYTE_ALIGNED, NVME_CTRL_SGLS_DWORD_ALIGNED } from '@nvme-stack/nvme-protocol';
 import { MAP_NONE, MAP_PAGE, MAP_SG, type NvmeDev, type NvmeIod, nvmeIod } from './dev.js';
 import { NVME_CTRL_PAGE_SIZE, NVME_SMALL_POOL_BYTES } from './limits.js';
 import { buildPrps, PRP_BAD_SG, PRP_OK, type PrpListSource, PrpPair } from './prp.js';
+import { buildSgl, CMD_SGL_METABUF, writeSglSimple } from './sgl.js';
 
 /** Words of PRP1 and PRP2 in a command. */
 const PRP1_WORD = 6;
@@ -37,6 +41,8 @@ const PRP2_WORD = 8;
 /** Bits of an address below its page; addresses beyond 32 bits keep them. */
 const PAGE_OFFSET_MASK = NVME_CTRL_PAGE_SIZE - 1;
 const TWO_32 = 4294967296;
+/** SGLS says that I/O commands may have SGLs. @kernel drivers/nvme/host/nvme.h nvme_ctrl_sgl_supported */
+const NVME_SGLS_SUPPORTED = NVME_CTRL_SGLS_BYTE_ALIGNED | NVME_CTRL_SGLS_DWORD_ALIGNED;
 
 /** Lists of the request being mapped; one per device, since mapping never sleeps. */
 export class PrpMapper implements PrpListSource<DmaPoolBlock> {
@@ -53,22 +59,45 @@ export class PrpMapper implements PrpListSource<DmaPoolBlock> {
   build(iod: NvmeIod, lengthBytes: number): number {
     this.iod = iod;
     const outcome = buildPrps(iod.sg, lengthBytes, this, this.pair);
-    for (let i = 0; i < iod.nrPrpLists; i++) {
-      const block = iod.prpLists[i] as DmaPoolBlock;
-      block.publish(block.u32.byteLength);
-    }
+    publishLists(iod);
     return outcome;
+  }
+
+  /** The same as SGL descriptors, the command's among them; false when memory is short. */
+  buildSgl(iod: NvmeIod): boolean {
+    this.iod = iod;
+    const built = buildSgl(iod.nvme.cmd, iod.sg, this);
+    publishLists(iod);
+    return built;
+  }
+}
+
+function publishLists(iod: NvmeIod): void {
+  for (let i = 0; i < iod.nrPrpLists; i++) {
+    const block = iod.prpLists[i] as DmaPoolBlock;
+    block.publish(block.u32.byteLength);
   }
 }
 
 /** The two pools, with the names sysfs shows. Throws ENOMEM. @kernel drivers/nvme/host/pci.c nvme_setup_prp_pools */
-export function nvmeSetupPrpPools(dev: NvmeDev): void {
+export function nvmeSetupPrpPools(dev: NvmeDev, quirks: number): void {
+  const align = quirks & NVME_QUIRK_DMAPOOL_ALIGN_512 ? 512 : NVME_SMALL_POOL_BYTES;
   dev.prpPagePool = dmaPoolCreate('prp list page', dev.dma, NVME_CTRL_PAGE_SIZE, NVME_CTRL_PAGE_SIZE, 0);
-  dev.prpSmallPool = dmaPoolCreate('prp list 256', dev.dma, NVME_SMALL_POOL_BYTES, NVME_SMALL_POOL_BYTES, 0);
+  dev.prpSmallPool = dmaPoolCreate('prp list 256', dev.dma, NVME_SMALL_POOL_BYTES, align, 0);
+  const file = { name: 'pools', mode: 0o444, show: () => dmaPoolsShow(dev.dma) };
+  try {
+    dev.deps.deviceCore.sysfsCreateFile(dev.pdev.dev.kobj, file);
+  } catch (error) {
+    nvmeReleasePrpPools(dev);
+    throw error;
+  }
+  dev.poolsFile = file;
 }
 
 /** @kernel drivers/nvme/host/pci.c nvme_release_prp_pools */
 export function nvmeReleasePrpPools(dev: NvmeDev): void {
+  if (dev.poolsFile !== null) dev.deps.deviceCore.sysfsRemoveFile(dev.pdev.dev.kobj, dev.poolsFile);
+  dev.poolsFile = null;
   if (dev.prpPagePool !== null) dmaPoolDestroy(dev.prpPagePool);
   if (dev.prpSmallPool !== null) dmaPoolDestroy(dev.prpSmallPool);
   dev.prpPagePool = dev.prpSmallPool = null;
@@ -81,6 +110,7 @@ export function nvmeMapData(dev: NvmeDev, rq: Request, mapper: PrpMapper): BlkSt
   iod.direction = op === REQ_OP_READ || op === REQ_OP_DRV_IN ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
   const { specialVecAddr, specialVecLengthBytes } = iod.nvme;
   if (specialVecLengthBytes > 0) return nvmeSetupPrpSimple(dev, iod, specialVecAddr, specialVecLengthBytes);
+  const threshold = sglThreshold(dev, iod);
   const bio = rq.bio;
   if (rq.nrPhysSegments === 1 && bio !== null) {
     const address = bio.vecAddr[0] as number;
@@ -88,8 +118,20 @@ export function nvmeMapData(dev: NvmeDev, rq: Request, mapper: PrpMapper): BlkSt
     if ((address & PAGE_OFFSET_MASK) + length <= 2 * NVME_CTRL_PAGE_SIZE) {
       return nvmeSetupPrpSimple(dev, iod, address, length);
     }
+    if (threshold > 0) return nvmeSetupSglSimple(dev, iod, address, length);
   }
-  return nvmeSetupPrpList(dev, rq, iod, mapper);
+  return nvmeSetupList(dev, rq, iod, mapper, threshold);
+}
+
+/** Average piece from which on a request of this queue is described by an SGL, bytes; 0: none is. */
+function sglThreshold({ ctrl, driver }: NvmeDev, iod: NvmeIod): number {
+  if (!driver.features.sgls || iod.nvmeq?.qid === 0 || (ctrl.sgls & NVME_SGLS_SUPPORTED) === 0) return 0;
+  return driver.params.sgl_threshold as number;
+}
+
+/** Whether the pieces are large enough on average. @kernel drivers/nvme/host/pci.c nvme_pci_use_sgls */
+function nvmePciUseSgls(rq: Request, threshold: number): boolean {
+  return threshold > 0 && Math.floor((rq.dataLengthBytes + rq.nrPhysSegments - 1) / rq.nrPhysSegments) >= threshold;
 }
 
 function nvmeSetupPrpSimple(dev: NvmeDev, iod: NvmeIod, address: number, length: number): BlkStatus {
@@ -103,10 +145,25 @@ function nvmeSetupPrpSimple(dev: NvmeDev, iod: NvmeIod, address: number, length:
   return BLK_STS_OK;
 }
 
-function nvmeSetupPrpList(dev: NvmeDev, rq: Request, iod: NvmeIod, mapper: PrpMapper): BlkStatus {
+function nvmeSetupSglSimple(dev: NvmeDev, iod: NvmeIod, address: number, length: number): BlkStatus {
+  const busAddr = dmaMapPage(dev.dma, address, length, iod.direction);
+  if (busAddr === DMA_MAPPING_ERROR) return BLK_STS_RESOURCE;
+  iod.mapping = MAP_PAGE;
+  iod.pageAddr = busAddr;
+  iod.pageLengthBytes = length;
+  writeSglSimple(iod.nvme.cmd, busAddr, length);
+  return BLK_STS_OK;
+}
+
+function nvmeSetupList(dev: NvmeDev, rq: Request, iod: NvmeIod, mapper: PrpMapper, threshold: number): BlkStatus {
   if (dev.deps.blkMq.blkRqMapSg(rq, iod.sg) === 0) return BLK_STS_IOERR;
   if (dmaMapSgtable(dev.dma, iod.sg, iod.direction) === 0) return BLK_STS_RESOURCE;
   iod.mapping = MAP_SG;
+  if (nvmePciUseSgls(rq, threshold)) {
+    if (mapper.buildSgl(iod)) return BLK_STS_OK;
+    nvmeUnmapData(dev, rq);
+    return BLK_STS_RESOURCE;
+  }
   const outcome = mapper.build(iod, rq.dataLengthBytes);
   if (outcome === PRP_OK) {
     writePrps(iod, mapper.pair.prp1, mapper.pair.prp2);
@@ -125,6 +182,8 @@ function highWord(address: number): number {
 
 function writePrps(iod: NvmeIod, prp1: number, prp2: number): void {
   const { cmd } = iod.nvme;
+  // A passthrough command that is mapped again may have had an SGL before.
+  cmd[0] = (cmd[0] as number) & ~CMD_SGL_METABUF;
   cmd[PRP1_WORD] = prp1;
   cmd[PRP1_WORD + 1] = highWord(prp1);
   cmd[PRP2_WORD] = prp2;

@@ -1,37 +1,19 @@
 /**
- * Sleep, and the bus's errors and resets.
- * Kernel counterpart: drivers/nvme/host/pci.c nvme_dev_pm_ops, nvme_err_handler.
- *
- * The controller keeps nothing over a power cut: it is shut down before sleep and reset on the way back.
+ * The bus's errors and resets.
+ * Kernel counterpart: drivers/nvme/host/pci.c nvme_err_handler.
  */
-import type { Device, DevPmOps } from '@nvme-stack/device-core/ports';
-import { KernelError, traced } from '@nvme-stack/kernel';
+import type { Device } from '@nvme-stack/device-core/ports';
+import { traced } from '@nvme-stack/kernel';
 import { NVME_CTRL_RESETTING } from '@nvme-stack/nvme-core/ports';
 import type { PciChannelState, PciDev, PciErrorHandlers, PciErsResult } from '@nvme-stack/pci-bus/ports';
 import type { NvmeDev } from './dev.js';
-import { nvmeDevDisable, nvmeDisablePrepareReset, nvmeTrySchedReset } from './disable.js';
+import { nvmeDevDisable, nvmeDisablePrepareReset, nvmeReset, nvmeTrySchedReset } from './disable.js';
 import type { BoundNvme } from './probe.js';
 
 /** What is bound to a device. @kernel include/linux/pci.h pci_get_drvdata */
 export function boundOf(dev: Device): BoundNvme {
   return dev.driverData as BoundNvme;
 }
-
-/** Throws EBUSY when the controller is going away. @kernel drivers/nvme/host/pci.c nvme_simple_suspend */
-const nvmeSuspend = traced('nvme_suspend', async (device: Device): Promise<void> => {
-  const { dev, io } = boundOf(device);
-  if (await nvmeDisablePrepareReset(dev, true, io.completion)) return;
-  throw new KernelError('EBUSY', dev.ctrl.name);
-});
-
-/** The reset that suspend has prepared runs in its own worker. Throws EBUSY. @kernel drivers/nvme/host/pci.c nvme_simple_resume */
-const nvmeResume = traced('nvme_resume', async (device: Device): Promise<void> => {
-  const { dev } = boundOf(device);
-  if (!nvmeTrySchedReset(dev)) throw new KernelError('EBUSY', dev.ctrl.name);
-});
-
-/** @kernel drivers/nvme/host/pci.c nvme_dev_pm_ops */
-export const nvmeDevPmOps: DevPmOps = { suspend: nvmeSuspend, resume: nvmeResume };
 
 function log(dev: NvmeDev, level: 'info' | 'warn', text: string): void {
   dev.kernel.printk.print(level, `nvme ${dev.ctrl.name}: ${text}`);
@@ -48,6 +30,10 @@ const nvmeErrorDetected = traced(
       return 'disconnect';
     }
     log(dev, 'warn', 'frozen state error detected, reset controller');
+    if (dev.driver.era.recoversFirst === 'stop') {
+      await nvmeDevDisable(dev, false, io.completion);
+      return 'need-reset';
+    }
     const mine = dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_RESETTING);
     await nvmeDevDisable(dev, !mine, io.completion);
     return mine ? 'need-reset' : 'disconnect';
@@ -59,7 +45,8 @@ const nvmeSlotReset = traced('nvme_slot_reset', async (pdev: PciDev): Promise<Pc
   const { dev } = boundOf(pdev.dev);
   log(dev, 'info', 'restart after slot reset');
   dev.deps.pciBus.pciRestoreState(pdev);
-  if (!nvmeTrySchedReset(dev)) dev.deps.nvmeCore.nvmeUnquiesceIoQueues(dev.ctrl);
+  if (dev.driver.era.recoversFirst === 'stop') nvmeReset(dev);
+  else if (!nvmeTrySchedReset(dev)) dev.deps.nvmeCore.nvmeUnquiesceIoQueues(dev.ctrl);
   return 'recovered';
 });
 
@@ -68,19 +55,23 @@ async function flushReset(dev: NvmeDev): Promise<void> {
 }
 
 /** @kernel drivers/nvme/host/pci.c nvme_error_resume */
-const nvmeErrorResume = traced('nvme_error_resume', (pdev: PciDev): Promise<void> => flushReset(boundOf(pdev.dev).dev));
+const nvmeErrorResume = traced('nvme_error_resume', async (pdev: PciDev): Promise<void> => {
+  const { dev } = boundOf(pdev.dev);
+  if (dev.driver.era.waitsForReset) await flushReset(dev);
+});
 
 /** @kernel drivers/nvme/host/pci.c nvme_reset_prepare */
 const nvmeResetPrepare = traced('nvme_reset_prepare', async (pdev: PciDev): Promise<void> => {
   const { dev, io } = boundOf(pdev.dev);
   await nvmeDisablePrepareReset(dev, false, io.completion);
-  await dev.deps.nvmeCore.nvmeSyncQueues(dev.ctrl);
+  if (dev.driver.era.waitsForReset) await dev.deps.nvmeCore.nvmeSyncQueues(dev.ctrl);
 });
 
 /** @kernel drivers/nvme/host/pci.c nvme_reset_done */
 const nvmeResetDone = traced('nvme_reset_done', async (pdev: PciDev): Promise<void> => {
   const { dev } = boundOf(pdev.dev);
-  if (nvmeTrySchedReset(dev)) await flushReset(dev);
+  if (!dev.driver.era.waitsForReset) nvmeReset(dev);
+  else if (nvmeTrySchedReset(dev)) await flushReset(dev);
 });
 
 /** @kernel drivers/nvme/host/pci.c nvme_err_handler */

@@ -4,9 +4,11 @@
  */
 import { REQ_OP_DRV_OUT, type Request, type RequestQueue, RQ_END_IO_FREE } from '@nvme-stack/blk-mq/ports';
 import { complete, reinitCompletion, waitForCompletionTimeout } from '@nvme-stack/kernel';
+import { NVME_QUIRK_MEDIUM_PRIO_SQ } from '@nvme-stack/nvme-core/ports';
 import {
   NVME_CQ_IRQ_ENABLED,
   NVME_QUEUE_PHYS_CONTIG,
+  NVME_SQ_PRIO_MEDIUM,
   NvmeAdminOpcode,
   NvmeCreateCq,
   NvmeCreateSq,
@@ -42,7 +44,7 @@ export async function adapterAllocSq(dev: NvmeDev, nvmeq: NvmeQueue): Promise<nu
     prp1: nvmeq.sqMemory.busAddr,
     sqid: nvmeq.qid,
     qsize: nvmeq.qDepth - 1,
-    sqFlags: NVME_QUEUE_PHYS_CONTIG,
+    sqFlags: NVME_QUEUE_PHYS_CONTIG | (dev.ctrl.quirks & NVME_QUIRK_MEDIUM_PRIO_SQ ? NVME_SQ_PRIO_MEDIUM : 0),
     cqid: nvmeq.qid,
   });
   return submit(dev, cmd);
@@ -95,8 +97,8 @@ function nvmeDelCqEnd(rq: Request, status: number): 0 | 1 {
 }
 
 /** Deletes every I/O queue with one opcode, as many at once as there are tags; false on a time-out. @kernel drivers/nvme/host/pci.c __nvme_delete_io_queues */
-async function deleteAll(dev: NvmeDev, opcode: number): Promise<boolean> {
-  let left = dev.onlineQueues - 1;
+async function deleteAll(dev: NvmeDev, opcode: number, nrIoQueues: number): Promise<boolean> {
+  let left = nrIoQueues;
   let waiting = 0;
   const timeoutNs = (dev.deps.nvmeCore.param('admin_timeout') as number) * NS_PER_SECOND;
   const deadlineNs = dev.kernel.ex.now() + timeoutNs;
@@ -115,6 +117,7 @@ async function deleteAll(dev: NvmeDev, opcode: number): Promise<boolean> {
 }
 
 /** Submission queues first, then completion queues. Task context. @kernel drivers/nvme/host/pci.c nvme_delete_io_queues */
-export async function nvmeDeleteIoQueues(dev: NvmeDev): Promise<void> {
-  if (await deleteAll(dev, NvmeAdminOpcode.deleteSq)) await deleteAll(dev, NvmeAdminOpcode.deleteCq);
+export async function nvmeDeleteIoQueues(dev: NvmeDev, nrIoQueues = dev.onlineQueues - 1): Promise<void> {
+  const done = await deleteAll(dev, NvmeAdminOpcode.deleteSq, nrIoQueues);
+  if (done) await deleteAll(dev, NvmeAdminOpcode.deleteCq, nrIoQueues);
 }

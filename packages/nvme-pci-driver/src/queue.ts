@@ -3,8 +3,10 @@
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_alloc_queue, nvme_init_queue, nvme_suspend_queue, nvme_free_queue.
  */
 import { dmaAllocCoherent, dmaFreeCoherent, KernelError, traced } from '@nvme-stack/kernel';
+import { allocSqInCmb, CmbMemory, sqeBytesOf } from './cmb.js';
 import type { NvmeCompletion } from './complete.js';
 import { type NvmeDev, NvmeQueue } from './dev.js';
+import type { QueueStep } from './eras.js';
 import { CQE_BYTES, SQE_BYTES } from './limits.js';
 import { placeDoorbells } from './registers.js';
 import { nvmeDbbufInit } from './shadow-doorbell.js';
@@ -14,12 +16,13 @@ export const nvmeAllocQueue = traced('nvme_alloc_queue', (dev: NvmeDev, qid: num
   if (dev.ctrl.queueCount > qid) return;
   const cq = dmaAllocCoherent(dev.dma, depth * CQE_BYTES);
   if (cq === null) throw new KernelError('ENOMEM', `completion queue ${qid}`);
-  const sq = dmaAllocCoherent(dev.dma, depth * SQE_BYTES);
+  const entryBytes = qid > 0 ? sqeBytesOf(dev) : SQE_BYTES;
+  const sq = allocSqInCmb(dev, qid, depth * entryBytes) ?? dmaAllocCoherent(dev.dma, depth * entryBytes);
   if (sq === null) {
     dmaFreeCoherent(dev.dma, cq);
     throw new KernelError('ENOMEM', `submission queue ${qid}`);
   }
-  const nvmeq = new NvmeQueue(dev, qid, depth, sq, cq);
+  const nvmeq = new NvmeQueue(dev, qid, depth, sq, cq, entryBytes);
   placeDoorbells(nvmeq);
   dev.queues[qid] = nvmeq;
   dev.ctrl.queueCount++;
@@ -39,17 +42,38 @@ export const nvmeInitQueue = traced('nvme_init_queue', (nvmeq: NvmeQueue): void 
   dev.onlineQueues++;
 });
 
+/** Completions in a task of the interrupt's own, if the user wants it. */
+function isThreaded(dev: NvmeDev): boolean {
+  return Number(dev.driver.params.use_threaded_interrupts ?? 0) !== 0;
+}
+
 /** Throws what `request_irq` does. @kernel drivers/nvme/host/pci.c queue_request_irq */
 export function queueRequestIrq(nvmeq: NvmeQueue, completion: NvmeCompletion): void {
   const { dev } = nvmeq;
-  dev.deps.pciBus.pciRequestIrq(
-    dev.pdev,
-    nvmeq.cqVector,
-    completion.irq,
-    null,
-    nvmeq,
-    `nvme${dev.ctrl.instance}q${nvmeq.qid}`,
-  );
+  const { pdev } = dev;
+  const name = `nvme${dev.ctrl.instance}q${nvmeq.qid}`;
+  const { pciBus } = dev.deps;
+  if (isThreaded(dev))
+    pciBus.pciRequestIrq(pdev, nvmeq.cqVector, completion.irqCheck, completion.irqThread, nvmeq, name);
+  else pciBus.pciRequestIrq(pdev, nvmeq.cqVector, completion.irq, null, nvmeq, name);
+}
+
+/** Empties the queue and requests its interrupt, in the era's order. Throws what `request_irq` does, with nothing done. */
+export function readyQueue(nvmeq: NvmeQueue, completion: NvmeCompletion, steps: readonly QueueStep[]): void {
+  let isInit = false;
+  for (const step of steps) {
+    if (step === 'init') {
+      nvmeInitQueue(nvmeq);
+      isInit = true;
+      continue;
+    }
+    try {
+      queueRequestIrq(nvmeq, completion);
+    } catch (error) {
+      if (isInit) nvmeq.dev.onlineQueues--;
+      throw error;
+    }
+  }
 }
 
 /** Takes the queue out of use: nothing is submitted to it, its interrupt is freed. Task context. @kernel drivers/nvme/host/pci.c nvme_suspend_queue */
@@ -73,7 +97,8 @@ export function nvmeFreeQueues(dev: NvmeDev, lowest: number): void {
   for (let qid = dev.ctrl.queueCount - 1; qid >= lowest; qid--) {
     const nvmeq = dev.queues[qid] as NvmeQueue;
     dmaFreeCoherent(dev.dma, nvmeq.cqMemory);
-    dmaFreeCoherent(dev.dma, nvmeq.sqMemory);
+    if (nvmeq.sqMemory instanceof CmbMemory) nvmeq.sqMemory.cmb.free(nvmeq.sqMemory);
+    else dmaFreeCoherent(dev.dma, nvmeq.sqMemory);
     dev.queues.length = qid;
     dev.ctrl.queueCount--;
   }

@@ -6,6 +6,7 @@ import { KernelError, traced } from '@nvme-stack/kernel';
 import type { NvmeCtrl, Uint64 } from '@nvme-stack/nvme-core/ports';
 import { cqHeadDoorbellOffset, NVME_REG_DBS, sqTailDoorbellOffset } from '@nvme-stack/nvme-protocol';
 import type { MmioRegion } from '@nvme-stack/pci-bus/ports';
+import { nvmeReleaseCmb } from './cmb.js';
 import type { NvmeDev, NvmeQueue } from './dev.js';
 
 /** @kernel drivers/nvme/host/pci.c to_nvme_dev */
@@ -92,6 +93,7 @@ export function nvmeDevMap(dev: NvmeDev): void {
 /** @kernel drivers/nvme/host/pci.c nvme_dev_unmap */
 export function nvmeDevUnmap(dev: NvmeDev): void {
   const { pciBus } = dev.deps;
+  nvmeReleaseCmb(dev);
   if (dev.bar !== null) pciBus.iounmap(dev.pdev, dev.bar);
   dev.bar = null;
   dev.barMappedSizeBytes = 0;

@@ -20,7 +20,6 @@ import { NVME_CTRL_PAGE_SIZE, SQE_BYTES } from './limits.js';
 import { hasPayload, nvmeMapData, type PrpMapper } from './map-data.js';
 import { copySqe, nvmeWriteSqDb } from './submit.js';
 
-const SQE_WORDS = SQE_BYTES / 4;
 const PAGE_OFFSET_MASK = NVME_CTRL_PAGE_SIZE - 1;
 const HIGH_WORD = 1 / 4294967296;
 
@@ -123,13 +122,13 @@ function writePage(iod: NvmeIod, busAddr: number, length: number): void {
 
 /** Copies the commands of a list into the next slots and takes the list apart. Under sq_lock. */
 function copyAll(nvmeq: NvmeQueue, list: Request): void {
-  const { sqWords, sqMemory, qDepth } = nvmeq;
+  const { sqWords, sqMemory, sqeWords, qDepth } = nvmeq;
   const { isShared } = sqMemory;
   let tail = nvmeq.sqTail;
   for (let rq: Request | null = list; rq !== null; ) {
     const next: Request | null = rq.next;
     rq.next = null;
-    const at = tail * SQE_WORDS;
+    const at = tail * sqeWords;
     copySqe(sqWords, at, (rq.pdu as NvmeIod).nvme.cmd);
     if (!isShared) sqMemory.publish(at * 4, SQE_BYTES);
     tail = tail + 1 === qDepth ? 0 : tail + 1;

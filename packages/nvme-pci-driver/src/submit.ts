@@ -23,8 +23,6 @@ import { hasPayload, nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-da
 import { nvmeBar } from './registers.js';
 import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
 
-const SQE_WORDS = SQE_BYTES / 4;
-
 /** Sixteen words, written out: a loop costs twice as much. */
 export function copySqe(to: Uint32Array, at: number, cmd: Uint32Array): void {
   to[at] = cmd[0] as number;
@@ -48,7 +46,7 @@ export function copySqe(to: Uint32Array, at: number, cmd: Uint32Array): void {
 /** Copies a command into the next slot. Under sq_lock. @kernel drivers/nvme/host/pci.c nvme_sq_copy_cmd */
 export function nvmeSqCopyCmd(nvmeq: NvmeQueue, cmd: Uint32Array): void {
   const { sqWords, sqTail } = nvmeq;
-  const start = sqTail * SQE_WORDS;
+  const start = sqTail * nvmeq.sqeWords;
   copySqe(sqWords, start, cmd);
   nvmeq.sqMemory.publish(start * 4, SQE_BYTES);
   nvmeq.sqTail = sqTail + 1 === nvmeq.qDepth ? 0 : sqTail + 1;
@@ -77,8 +75,13 @@ export class NvmeSubmission {
   private readonly core: NvmeCore;
   private readonly blk: BlkMq;
   private readonly trace: Trace;
+  /** Each command rings unless `last` says that more follow; or always. */
+  private readonly batchesDoorbells: boolean;
+  /** Looks for completions after each command, in eras that do. */
+  reap: ((nvmeq: NvmeQueue) => void) | null = null;
 
   constructor(dev: NvmeDev, mapper: PrpMapper) {
+    this.batchesDoorbells = dev.driver.era.batchesDoorbells;
     this.dev = dev;
     this.mapper = mapper;
     this.core = dev.deps.nvmeCore;
@@ -105,8 +108,9 @@ export class NvmeSubmission {
     if (status !== BLK_STS_OK) return status;
     spinLockIrq(nvmeq.sqLock);
     nvmeSqCopyCmd(nvmeq, nvmeIod(rq).nvme.cmd);
-    nvmeWriteSqDb(nvmeq, last);
+    nvmeWriteSqDb(nvmeq, last || !this.batchesDoorbells);
     spinUnlockIrq(nvmeq.sqLock);
+    if (this.reap !== null) this.reap(nvmeq);
     return BLK_STS_OK;
   }
 

@@ -1,19 +1,14 @@
 /**
  * A command takes too long: look whether it is done, then abort it, then reset the controller.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_timeout, abort_endio.
+ *
+ * Each step answers or leaves it to the next; the era says which there are.
  */
 import {
   BLK_EH_DONE,
   BLK_EH_RESET_TIMER,
   MQ_RQ_IN_FLIGHT,
-  REQ_OP_DISCARD,
-  REQ_OP_DRV_IN,
   REQ_OP_DRV_OUT,
-  REQ_OP_FLUSH,
-  REQ_OP_MASK,
-  REQ_OP_READ,
-  REQ_OP_WRITE,
-  REQ_OP_WRITE_ZEROES,
   type Request,
   type RequestQueue,
   RQ_END_IO_FREE,
@@ -36,60 +31,57 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import { type NvmeCompletion, nvmePollIrqdisable } from './complete.js';
 import { type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
-import { nvmeDevDisable, nvmeTrySchedReset } from './disable.js';
+import { nvmeDevDisable, nvmeReset, nvmeTrySchedReset } from './disable.js';
+import type { TimeoutStep } from './eras.js';
 import { commandWords } from './queue-commands.js';
 import { nvmeBar } from './registers.js';
+import { ALL_ONES, commandId, nameAborting, nameReset, nameTimeout, warn, warnReset } from './timeout-lines.js';
 
-/** What a read of a device that is gone gives. */
-const ALL_ONES = 0xffffffff;
-const PCI_STATUS = 6;
+/** A command that takes too long, and what CSTS read as. */
+interface Late {
+  readonly dev: NvmeDev;
+  readonly rq: Request;
+  readonly nvmeq: NvmeQueue;
+  readonly csts: number;
+  readonly completion: NvmeCompletion;
+}
 
-/** @kernel block/blk-core.c blk_op_str */
-const REQ_OP_NAMES = new Map<number, string>([
-  [REQ_OP_READ, 'READ'],
-  [REQ_OP_WRITE, 'WRITE'],
-  [REQ_OP_FLUSH, 'FLUSH'],
-  [REQ_OP_DISCARD, 'DISCARD'],
-  [REQ_OP_WRITE_ZEROES, 'WRITE_ZEROES'],
-  [REQ_OP_DRV_IN, 'DRV_IN'],
-  [REQ_OP_DRV_OUT, 'DRV_OUT'],
-]);
+/** What blk-mq is told, or null: the next step. */
+type Step = (late: Late) => Promise<number | null> | number | null;
 
-/** @kernel drivers/nvme/host/pci.c nvme_timeout */
+const STEPS: Readonly<Record<TimeoutStep, Step>> = {
+  terminal: (late) => (isTerminal(late.dev) ? disableAndReset(late) : null),
+  // While the bus recovers from an error, a reset would spoil it.
+  'bus-recovers': ({ dev }) => (dev.pdev.errorState === 'normal' ? null : BLK_EH_RESET_TIMER),
+  failed: (late) => {
+    if (!shouldReset(late.dev, late.csts)) return null;
+    warnReset(late.dev, late.csts);
+    return disableAndReset(late);
+  },
+  poll: pollOnce,
+  starting: whileStarting,
+  reset: (late) => {
+    const { dev, rq, nvmeq } = late;
+    if (nvmeq.qid !== 0 && !nvmeIod(rq).aborted) return null;
+    warn(dev, `${nameReset(dev, rq, nvmeq)} timeout, reset controller`);
+    nvmeIod(rq).nvme.flags |= NVME_REQ_CANCELLED;
+    return disableAndReset(late);
+  },
+  abort: ({ dev, rq, nvmeq }) => abort(dev, rq, nvmeq),
+};
+
+/** Task context; BLK_EH_*. @kernel drivers/nvme/host/pci.c nvme_timeout */
 export const nvmeTimeout = traced(
   'nvme_timeout',
   async (dev: NvmeDev, rq: Request, completion: NvmeCompletion): Promise<number> => {
     const nvmeq = rq.mqHctx.driverData as NvmeQueue;
-    const { ctrl } = dev;
     const csts = dev.bar === null ? ALL_ONES : nvmeBar(dev).readl(NVME_REG_CSTS);
-    if (isTerminal(dev)) return disableAndReset(dev, completion);
-    // While the bus recovers from an error, a reset would spoil it.
-    if (dev.pdev.errorState !== 'normal') return BLK_EH_RESET_TIMER;
-    if (shouldReset(dev, csts)) {
-      warnReset(dev, csts);
-      return disableAndReset(dev, completion);
+    const late: Late = { dev, rq, nvmeq, csts, completion };
+    for (const step of dev.driver.era.timeoutSteps) {
+      const answer = await STEPS[step](late);
+      if (answer !== null) return answer;
     }
-    if (nvmeq.polled) completion.pollCq(nvmeq, null);
-    else await nvmePollIrqdisable(nvmeq, completion);
-    if (rq.state !== MQ_RQ_IN_FLIGHT) {
-      warn(dev, `${ioTag(rq)} QID ${nvmeq.qid} timeout, completion polled`);
-      return BLK_EH_DONE;
-    }
-    const request = nvmeIod(rq).nvme;
-    if (ctrl.state === NVME_CTRL_CONNECTING || ctrl.state === NVME_CTRL_DELETING) {
-      if (ctrl.state === NVME_CTRL_CONNECTING) dev.deps.nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_DELETING);
-      warn(dev, `${ioTag(rq)} QID ${nvmeq.qid} timeout, disable controller`);
-      request.flags |= NVME_REQ_CANCELLED;
-      await nvmeDevDisable(dev, true, completion);
-      return BLK_EH_DONE;
-    }
-    if (ctrl.state === NVME_CTRL_RESETTING) return BLK_EH_RESET_TIMER;
-    if (nvmeq.qid === 0 || nvmeIod(rq).aborted) {
-      warn(dev, `${ioTag(rq)} ${opcodeOf(rq, nvmeq)} QID ${nvmeq.qid} timeout, reset controller`);
-      request.flags |= NVME_REQ_CANCELLED;
-      return disableAndReset(dev, completion);
-    }
-    return abort(dev, rq, nvmeq);
+    return BLK_EH_RESET_TIMER;
   },
 );
 
@@ -105,33 +97,29 @@ function shouldReset(dev: NvmeDev, csts: number): boolean {
   return (csts & NVME_CSTS_CFS) !== 0 || (dev.subsystem && (csts & NVME_CSTS_NSSRO) !== 0);
 }
 
-/** Says what is wrong, with a look at the configuration space. @kernel drivers/nvme/host/pci.c nvme_warn_reset */
-function warnReset(dev: NvmeDev, csts: number): void {
-  const status = dev.deps.pciBus.pciReadConfigWord(dev.pdev, PCI_STATUS);
-  warn(dev, `controller is down; will reset: CSTS=0x${csts.toString(16)}, PCI_STATUS=0x${status.toString(16)}`);
-  if (csts !== ALL_ONES) return;
-  warn(dev, 'Does your device have a faulty power saving mode enabled?');
-  warn(dev, 'Try "nvme_core.default_ps_max_latency_us=0 pcie_aspm=off pcie_port_pm=off" and report a bug');
+/** Was only its interrupt lost? */
+async function pollOnce({ dev, rq, nvmeq, completion }: Late): Promise<number | null> {
+  if (nvmeq.polled) completion.pollCq(nvmeq, null);
+  else await nvmePollIrqdisable(nvmeq, completion);
+  if (rq.state === MQ_RQ_IN_FLIGHT) return null;
+  warn(dev, `${nameTimeout(dev, rq, nvmeq)} timeout, completion polled`);
+  return BLK_EH_DONE;
 }
 
-function warn(dev: NvmeDev, text: string): void {
-  dev.kernel.printk.print('warn', `nvme ${dev.ctrl.name}: ${text}`);
-}
-
-/** A request by its tag and command identifier. */
-function ioTag(rq: Request): string {
-  return `I/O tag ${rq.tag} (${commandId(rq).toString(16).padStart(4, '0')})`;
-}
-
-/** Linux without CONFIG_NVME_VERBOSE_ERRORS names the kind of queue only. @kernel drivers/nvme/host/nvme.h nvme_opcode_str */
-function opcodeOf(rq: Request, nvmeq: NvmeQueue): string {
-  const opcode = (nvmeIod(rq).nvme.cmd[0] as number) & 0xff;
-  return `opcode 0x${opcode.toString(16)} (${nvmeq.qid === 0 ? 'Admin' : 'I/O'} Cmd)`;
-}
-
-/** @kernel drivers/nvme/host/nvme.h nvme_cid */
-function commandId(rq: Request): number {
-  return (nvmeIod(rq).nvme.cmd[0] as number) >>> 16;
+/** A controller that hangs while it starts or goes is stopped; whoever waits for the command goes on then. */
+async function whileStarting({ dev, rq, nvmeq, completion }: Late): Promise<number | null> {
+  const { ctrl } = dev;
+  const { nvmeCore } = dev.deps;
+  const oneState = dev.driver.era.startingState === 'resetting';
+  const isStarting = oneState
+    ? ctrl.state === NVME_CTRL_RESETTING
+    : ctrl.state === NVME_CTRL_CONNECTING || ctrl.state === NVME_CTRL_DELETING;
+  if (!isStarting) return !oneState && ctrl.state === NVME_CTRL_RESETTING ? BLK_EH_RESET_TIMER : null;
+  if (ctrl.state === NVME_CTRL_CONNECTING) nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_DELETING);
+  warn(dev, `${nameTimeout(dev, rq, nvmeq)} timeout, disable controller`);
+  nvmeIod(rq).nvme.flags |= NVME_REQ_CANCELLED;
+  await nvmeDevDisable(dev, !oneState, completion);
+  return BLK_EH_DONE;
 }
 
 /** Sends Abort; the command gets another time-out to end in. Not beyond the controller's abort limit. */
@@ -141,12 +129,7 @@ function abort(dev: NvmeDev, rq: Request, nvmeq: NvmeQueue): number {
   if (ctrl.abortLimit === 0) return BLK_EH_RESET_TIMER;
   ctrl.abortLimit--;
   nvmeIod(rq).aborted = true;
-  const op = rq.cmdFlags & REQ_OP_MASK;
-  warn(
-    dev,
-    `${ioTag(rq)} ${opcodeOf(rq, nvmeq)} QID ${nvmeq.qid} timeout, aborting ` +
-      `req_op:${REQ_OP_NAMES.get(op) ?? 'UNKNOWN'}(${op}) size:${rq.dataLengthBytes}`,
-  );
+  warn(dev, nameAborting(dev, rq, nvmeq));
   const abortRq = blkMq.blkMqTryAllocRequest(ctrl.adminQ as RequestQueue, REQ_OP_DRV_OUT, {});
   if (abortRq === null) {
     ctrl.abortLimit++;
@@ -169,9 +152,14 @@ function abortEndio(dev: NvmeDev, rq: Request): 0 | 1 {
 }
 
 /** Takes the controller down and queues its reset, unless it is going away already. */
-async function disableAndReset(dev: NvmeDev, completion: NvmeCompletion): Promise<number> {
+async function disableAndReset({ dev, completion }: Late): Promise<number> {
   const { nvmeCore } = dev.deps;
   const { ctrl } = dev;
+  if (dev.driver.era.recoversFirst === 'stop') {
+    await nvmeDevDisable(dev, false, completion);
+    nvmeReset(dev);
+    return BLK_EH_DONE;
+  }
   if (!nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING)) {
     if (isTerminal(dev)) await nvmeDevDisable(dev, true, completion);
     return BLK_EH_DONE;

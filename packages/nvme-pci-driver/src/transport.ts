@@ -11,16 +11,19 @@ import {
   NvmeAdminOpcode,
   NvmeAsyncEventCmd,
 } from '@nvme-stack/nvme-protocol';
-import type { NvmeQueue } from './dev.js';
-import { NVME_AQ_BLK_MQ_DEPTH } from './limits.js';
+import { type NvmeQueue, resetWqOf } from './dev.js';
+import { NVME_NR_AEN_COMMANDS } from './limits.js';
+import { nvmePciAttributeGroup } from './pci-attributes.js';
 import { commandWords } from './queue-commands.js';
 import { nvmeBar, nvmePciRegRead32, nvmePciRegRead64, nvmePciRegWrite32, toNvmeDev } from './registers.js';
 import { nvmeSqCopyCmd, nvmeWriteSqDb } from './submit.js';
 
 /** Puts one AER on the admin queue, past the block layer's tags. Any context. @kernel drivers/nvme/host/pci.c nvme_pci_submit_async_event */
 const nvmePciSubmitAsyncEvent = traced('nvme_pci_submit_async_event', (ctrl: NvmeCtrl): void => {
-  const nvmeq = toNvmeDev(ctrl).queues[0] as NvmeQueue;
-  const cmd = NvmeAsyncEventCmd.encode({ opcode: NvmeAdminOpcode.asyncEvent, commandId: NVME_AQ_BLK_MQ_DEPTH });
+  const dev = toNvmeDev(ctrl);
+  const nvmeq = dev.queues[0] as NvmeQueue;
+  const commandId = dev.driver.era.adminQueueDepth - NVME_NR_AEN_COMMANDS;
+  const cmd = NvmeAsyncEventCmd.encode({ opcode: NvmeAdminOpcode.asyncEvent, commandId });
   spinLockIrq(nvmeq.sqLock);
   nvmeSqCopyCmd(nvmeq, commandWords(cmd));
   nvmeWriteSqDb(nvmeq, true);
@@ -36,12 +39,22 @@ function nvmePciSubsystemReset(ctrl: NvmeCtrl): void {
   nvmeBar(toNvmeDev(ctrl)).writel(NVME_REG_NSSR, NVME_SUBSYS_RESET);
 }
 
+/** Queues the reset work and waits for it. Throws ENODEV without an admin queue, EBUSY when it is queued already. @kernel drivers/nvme/host/pci.c nvme_pci_reset_ctrl */
+const nvmePciResetCtrl = traced('nvme_pci_reset_ctrl', async (ctrl: NvmeCtrl): Promise<void> => {
+  const dev = toNvmeDev(ctrl);
+  const { workqueues } = dev.deps;
+  if (ctrl.adminQ === null || ctrl.adminQ.dying || dev.resetWork === null) throw new KernelError('ENODEV', ctrl.name);
+  if (!workqueues.queueWork(resetWqOf(dev), dev.resetWork)) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  await workqueues.flushWork(dev.resetWork);
+});
+
 /** @kernel drivers/nvme/host/pci.c nvme_pci_ctrl_ops */
 export const nvmePciCtrlOps: NvmeCtrlOps = {
   name: 'pcie',
   regRead32: (ctrl, offset) => nvmePciRegRead32(ctrl, offset),
   regWrite32: (ctrl, offset, value) => nvmePciRegWrite32(ctrl, offset, value),
   regRead64: (ctrl, offset) => nvmePciRegRead64(ctrl, offset),
+  resetCtrl: (ctrl) => nvmePciResetCtrl(ctrl),
   freeCtrl: (ctrl) => {
     toNvmeDev(ctrl).freed = true;
   },
@@ -57,4 +70,5 @@ export const nvmePciCtrlOps: NvmeCtrlOps = {
     );
   },
   supportsPciP2pdma: (ctrl) => nvmePciSupportsPciP2pdma(ctrl),
+  devAttrGroups: (ctrl) => [nvmePciAttributeGroup(ctrl)],
 };

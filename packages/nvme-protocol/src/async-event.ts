@@ -1,6 +1,6 @@
 /**
  * Asynchronous events: what a completion's dword 0 says, and what the host may enable.
- * Kernel counterpart: include/linux/nvme.h NVME_AER_*, NVME_AEN_*. [NVMe] 5.1.2, 5.1.25.
+ * Kernel counterpart: include/linux/nvme.h NVME_AER_*, NVME_AEN_*. [NVMe] 5.1.2, 5.1.25.1.5.
  */
 import { bit, bits } from '@nvme-stack/wire';
 
@@ -33,7 +33,7 @@ export const NVME_AER_NOTICE_TELEMETRY = 0x02;
 export const NVME_AER_NOTICE_ANA = 0x03;
 export const NVME_AER_NOTICE_DISC_CHANGED = 0xf0;
 
-/** Asynchronous Event Configuration, dword 11. [NVMe] 5.1.25. */
+/** Asynchronous Event Configuration, dword 11. [NVMe] 5.1.25.1.5. */
 export const AsyncEventConfiguration = {
   DISC_CHANGE: bit(31),
   EGEAGN: bit(14),

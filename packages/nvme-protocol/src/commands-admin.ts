@@ -169,7 +169,7 @@ export const NvmeNsMgmtCmd = struct('nvme_ns_mgmt_cmd', 64, {
   rsvd12: reserved(16),
 });
 
-/** Directive Send and Receive; `numd` is 0-based. [NVMe] 5.1.6. @kernel include/linux/nvme.h nvme_directive_cmd */
+/** Directive Send and Receive; `numd` is 0-based. [NVMe] 5.1.6, 5.1.7. @kernel include/linux/nvme.h nvme_directive_cmd */
 export const NvmeDirectiveCmd = struct('nvme_directive_cmd', 64, {
   ...commandHeader,
   rsvd2: reserved(16),

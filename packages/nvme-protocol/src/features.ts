@@ -43,13 +43,13 @@ export const NVME_GETFEAT_SELECT_CAP = 0x3;
 /** What SEL = 3 answers: saveable, namespace specific, changeable. */
 export const FeatureCapabilities = { CHANGEABLE: bit(2), NSSPEC: bit(1), SAVEABLE: bit(0) } as const;
 
-/** Arbitration. [NVMe] 5.1.25. */
+/** Arbitration. [NVMe] 5.1.25.1.1. */
 export const Arbitration = { HPW: bits(31, 24), MPW: bits(23, 16), LPW: bits(15, 8), AB: bits(2, 0) } as const;
 
-/** Power Management. [NVMe] 5.1.25. */
+/** Power Management. [NVMe] 5.1.25.1.2. */
 export const PowerManagement = { WH: bits(7, 5), PS: bits(4, 0) } as const;
 
-/** Temperature Threshold, kelvin. [NVMe] 5.1.25. */
+/** Temperature Threshold, kelvin. [NVMe] 5.1.25.1.3. */
 export const TemperatureThreshold = { THSEL: bits(21, 20), TMPSEL: bits(19, 16), TMPTH: bits(15, 0) } as const;
 export const NVME_TEMP_THRESH_MASK = 0xffff;
 export const NVME_TEMP_THRESH_SELECT_SHIFT = 16;
@@ -58,25 +58,25 @@ export const NVME_TEMP_THRESH_TYPE_UNDER = 0x100000;
 /** Error Recovery; TLER in units of 100 ms. [NVM] 4.1.3. */
 export const ErrorRecovery = { DULBE: bit(16), TLER: bits(15, 0) } as const;
 
-/** Volatile Write Cache. [NVMe] 5.1.25. */
+/** Volatile Write Cache. [NVMe] 5.1.25.1.4. */
 export const VolatileWriteCache = { WCE: bit(0) } as const;
 
-/** Number of Queues, 0-based; asked for in dword 11, granted in the completion's dword 0. [NVMe] 5.1.25. */
+/** Number of Queues, 0-based; asked for in dword 11, granted in the completion's dword 0. [NVMe] 5.1.25.2.1. */
 export const NumberOfQueues = { NCQ: bits(31, 16), NSQ: bits(15, 0) } as const;
 
-/** Interrupt Coalescing; TIME in units of 100 µs, THR 0-based. [NVMe] 5.1.25. */
+/** Interrupt Coalescing; TIME in units of 100 µs, THR 0-based. [NVMe] 5.1.25.2.2. */
 export const InterruptCoalescing = { TIME: bits(15, 8), THR: bits(7, 0) } as const;
 
-/** Interrupt Vector Configuration. [NVMe] 5.1.25. */
+/** Interrupt Vector Configuration. [NVMe] 5.1.25.2.3. */
 export const InterruptVectorConfiguration = { CD: bit(16), IV: bits(15, 0) } as const;
 
 /** Write Atomicity Normal. [NVM] 4.1.3. */
 export const WriteAtomicity = { DN: bit(0) } as const;
 
-/** Autonomous Power State Transition. [NVMe] 5.1.25. */
+/** Autonomous Power State Transition. [NVMe] 5.1.25.1.6. */
 export const AutonomousPowerStateTransition = { APSTE: bit(0) } as const;
 
-/** Host Memory Buffer. [NVMe] 5.1.25. */
+/** Host Memory Buffer. [NVMe] 5.1.25.2.4. */
 export const HostMemoryBuffer = { MR: bit(1), EHM: bit(0) } as const;
 export const NVME_HOST_MEM_ENABLE = 1 << 0;
 export const NVME_HOST_MEM_RETURN = 1 << 1;
@@ -89,14 +89,14 @@ export const NvmeFeatAutoPst = struct('nvme_feat_auto_pst', 256, {
   entries: array(withBits(u64, { ITPT: bits(31, 8), ITPS: bits(7, 3) }), 32),
 });
 
-/** Timestamp: milliseconds since 1970 in six bytes, as two words. [NVMe] 5.1.25. */
+/** Timestamp: milliseconds since 1970 in six bytes, as two words. [NVMe] 5.1.25.1.7. */
 export const NvmeTimestamp = struct('nvme_timestamp', 8, {
   timestamp: bytes(6),
   attributes: withBits(u8, { ORIGIN: bits(3, 1), SYNCH: bit(0) }),
   rsvd7: reserved(1),
 });
 
-/** Host Behavior Support. [NVMe] 5.1.25. @kernel include/linux/nvme.h nvme_feat_host_behavior */
+/** Host Behavior Support. [NVMe] 5.1.25.1.14. @kernel include/linux/nvme.h nvme_feat_host_behavior */
 export const NvmeFeatHostBehavior = struct('nvme_feat_host_behavior', 512, {
   acre: u8,
   etdas: u8,

@@ -1,6 +1,6 @@
 /**
  * Identify Controller data structure, 4096 bytes, fields under the specification's names.
- * Kernel counterpart: include/linux/nvme.h struct nvme_id_ctrl. [NVMe] 5.1.13.2.
+ * Kernel counterpart: include/linux/nvme.h struct nvme_id_ctrl. [NVMe] 5.1.13.2.1.
  */
 import { array, ascii, at, bits, bytes, nested, struct, u8, u16, u32, u128, withBits } from '@nvme-stack/wire';
 import { NvmeIdPowerState } from './power-state.js';

@@ -1,4 +1,4 @@
-/** Power state descriptors. Kernel counterpart: include/linux/nvme.h struct nvme_id_power_state. [NVMe] 5.1.13.2. */
+/** Power state descriptors. Kernel counterpart: include/linux/nvme.h struct nvme_id_power_state. [NVMe] 5.1.13.2.1. */
 import { bit, bits, reserved, struct, u8, u16, u32, withBits } from '@nvme-stack/wire';
 
 export const NVME_PS_FLAGS_MAX_POWER_SCALE = 1 << 0;

@@ -15,11 +15,6 @@ import type { PciSubsystem } from './pci-subsystem.js';
 import { pciPmResume, pciPmSuspend } from './pm.js';
 import { modalias, parseFlag } from './sysfs-device.js';
 
-/** The bus type with the files of `/sys/bus/pci` itself. */
-export interface PciBusType extends BusType {
-  readonly busAttributes: readonly Attribute[];
-}
-
 /** @kernel drivers/pci/pci-driver.c pci_dma_configure */
 const pciDmaConfigure = traced('pci_dma_configure', (_dev: Device): void => {});
 
@@ -39,8 +34,19 @@ function pciUevent(dev: Device): Record<string, string> {
   };
 }
 
+/** Every root is walked again. @kernel drivers/pci/pci-sysfs.c rescan_store */
+function rescanAttribute(subsystem: PciSubsystem): Attribute {
+  return {
+    name: 'rescan',
+    mode: 0o200,
+    store: async (text) => {
+      if (parseFlag('rescan', text)) await subsystem.rescan();
+    },
+  };
+}
+
 /** @kernel drivers/pci/pci-driver.c pci_bus_type */
-export function createPciBusType(subsystem: PciSubsystem): PciBusType {
+export function createPciBusType(subsystem: PciSubsystem): BusType {
   return {
     name: 'pci',
     match: pciBusMatch,
@@ -53,14 +59,6 @@ export function createPciBusType(subsystem: PciSubsystem): PciBusType {
     driverAttributes: (drv) => dynamicIdAttributes(drv.container as PciDriverRecord),
     suspend: pciPmSuspend,
     resume: pciPmResume,
-    busAttributes: [
-      {
-        name: 'rescan',
-        mode: 0o200,
-        store: async (text) => {
-          if (parseFlag('rescan', text)) await subsystem.rescan();
-        },
-      },
-    ],
+    busGroups: [{ attributes: [rescanAttribute(subsystem)] }],
   };
 }

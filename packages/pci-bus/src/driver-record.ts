@@ -16,7 +16,7 @@ export class PciDriverRecord implements DeviceDriver {
   readonly owner: string;
   readonly probeType: ProbeType;
   readonly container: unknown;
-  readonly groups: readonly AttributeGroup[] = [];
+  readonly groups: readonly AttributeGroup[];
   readonly pm: DevPmOps | undefined;
   /** In order of `new_id`. */
   readonly dynids: PciDeviceId[] = [];
@@ -30,6 +30,7 @@ export class PciDriverRecord implements DeviceDriver {
     this.owner = driver.owner;
     this.probeType = driver.probeType;
     this.container = this;
+    this.groups = driver.groups ?? [];
     this.pm = driver.pm;
   }
 }

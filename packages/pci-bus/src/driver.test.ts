@@ -1,8 +1,9 @@
+import type { BusType } from '@nvme-stack/device-core/ports';
 import { KernelError } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 import { callTree, createTestBus, idOf, LoggingDriver, NVME_CLASS } from './fixtures/test-bus.js';
 import { pciMatchId } from './match.js';
-import { PCI_ANY_ID } from './ports.js';
+import { PCI_ANY_ID, type PciDev } from './ports.js';
 import { TestFunction } from './testing/test-function.js';
 
 const intel = { vendorId: 0x8086, deviceId: 0x0953 };
@@ -26,6 +27,43 @@ describe('pci_match_id', () => {
 });
 
 describe('binding', () => {
+  // @acceptance 13
+  it.each(['4.10', '4.13', '6.1', '6.12'] as const)(
+    'registers a driver of this bus under its name, with its module and groups, and without dynamic ids (%s)',
+    async (profile) => {
+      const test = createTestBus({
+        kernel: { profile },
+        slots: [{ devfn: 8, function: new TestFunction({ identity: { classCode: 0x060000 } }) }],
+      });
+      await test.probe();
+      const groups = [{ attributes: [{ name: 'extra', mode: 0o444, show: () => 'x\n' }] }];
+      const pm = { suspend: async () => {} };
+      const driver = Object.assign(new LoggingDriver('nvme', [NVME_CLASS]), { groups, pm });
+      const { sysfs } = test.core;
+      await test.run(async () => {
+        test.core.kobjectCreate('test', test.core.kobjectCreate('module', null));
+        await test.bus.pciRegisterDriver(driver);
+      });
+      expect(sysfs.list('/sys/bus/pci/drivers/nvme')).toEqual([
+        'bind',
+        'extra',
+        'module',
+        'new_id',
+        'remove_id',
+        'uevent',
+        'unbind',
+      ]);
+      expect(sysfs.readlink('/sys/bus/pci/drivers/nvme/module')).toMatch(/module\/test$/);
+      expect(sysfs.list('/sys/module/test/drivers')).toEqual(['pci:nvme']);
+      const { bus } = (test.bus.devices[0] as PciDev).dev;
+      const found = await test.run(async () => test.core.driverFind('nvme', bus as BusType));
+      expect(found).toMatchObject({ name: 'nvme', owner: 'test', bus: { name: 'pci' }, pm, groups });
+      expect(found?.container).toMatchObject({ driver, dynids: [] });
+      const tree = callTree(test.kernel.trace.entries, 'test', '__pci_register_driver');
+      expect(tree.slice(0, 2)).toEqual(['__pci_register_driver', '  driver_register']);
+    },
+  );
+
   // @acceptance 32
   it('offers every device to a driver that arrives, and probes what matches, as Linux 6.12 was captured', async () => {
     const test = createTestBus({
@@ -63,6 +101,36 @@ describe('binding', () => {
     await test.run(() => test.bus.pciRegisterDriver(driver));
     test.bridge.add({ devfn: 8, function: new TestFunction() });
     await test.run(() => test.bus.pciRescanBus());
+    expect(driver.log).toEqual(['probe 0000:00:01.0 7']);
+  });
+
+  it('looks for new devices when /sys/bus/pci/rescan is written, and takes 0 and 1 alone', async () => {
+    const test = createTestBus();
+    await test.probe();
+    const driver = new LoggingDriver('nvme', [NVME_CLASS]);
+    await test.run(() => test.bus.pciRegisterDriver(driver));
+    test.bridge.add({ devfn: 8, function: new TestFunction() });
+    const rescan = (text: string): Promise<void> => test.run(() => test.core.sysfs.write('/sys/bus/pci/rescan', text));
+    await rescan('0');
+    expect(test.bus.devices).toHaveLength(0);
+    await rescan('1\n');
+    await rescan('1');
+    expect(driver.log).toEqual(['probe 0000:00:01.0 7']);
+    await expect(rescan('x')).rejects.toMatchObject({ code: 'EINVAL' });
+    expect(test.core.sysfs.stat('/sys/bus/pci/rescan').mode).toBe(0o200);
+  });
+
+  it('leaves a device alone while drivers_autoprobe is 0, until drivers_probe names it', async () => {
+    const test = createTestBus({ slots: [{ devfn: 8, function: new TestFunction() }] });
+    await test.probe();
+    const write = (name: string, text: string): Promise<void> =>
+      test.run(() => test.core.sysfs.write(`/sys/bus/pci/${name}`, text));
+    await write('drivers_autoprobe', '0');
+    const driver = new LoggingDriver('nvme', [NVME_CLASS]);
+    await test.run(() => test.bus.pciRegisterDriver(driver));
+    expect([driver.log, test.core.sysfs.read('/sys/bus/pci/drivers_autoprobe')]).toEqual([[], '0\n']);
+    await expect(write('drivers_probe', '0000:00:1f.0')).rejects.toMatchObject({ code: 'ENODEV' });
+    await write('drivers_probe', '0000:00:01.0');
     expect(driver.log).toEqual(['probe 0000:00:01.0 7']);
   });
 

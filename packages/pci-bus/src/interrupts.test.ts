@@ -91,6 +91,20 @@ describe('interrupt vectors', () => {
     await expect(alloc(1, 1, PCI_IRQ_MSIX | PCI_IRQ_MSI)).rejects.toMatchObject({ code: 'EINVAL' });
   });
 
+  // @acceptance 87
+  it.each(['4.10', '4.13', '6.1', '6.12'] as const)(
+    'uses the pin only where one vector will do, and switches it on (%s)',
+    async (profile) => {
+      const { alloc, test, pdev, fn } = await ready([], { profile });
+      await expect(alloc(2, 2, PCI_IRQ_ALL_TYPES)).rejects.toThrow();
+      test.bus.pciWriteConfigWord(pdev, PCI_COMMAND, fn.configRead(PCI_COMMAND, 2) | PCI_COMMAND_INTX_DISABLE);
+      expect(await alloc(1, 32, PCI_IRQ_ALL_TYPES)).toBe(1);
+      expect(fn.configRead(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE).toBe(0);
+      expect(test.bus.pciIrqVector(pdev, 0)).toBe(pdev.irq);
+    },
+  );
+
+  // @acceptance 87
   it('uses the pin only for exactly one vector, and since 4.14 only with an interrupt line', async () => {
     const none = await ready([], { pin: 0 });
     await expect(none.alloc(1, 1, PCI_IRQ_INTX)).rejects.toMatchObject({ code: 'ENOSPC' });
@@ -157,6 +171,7 @@ describe('interrupt vectors', () => {
     expect(test.bus.pciIrqGetAffinity(pdev, 0)).toEqual([0]);
   });
 
+  // @acceptance 90
   it('checks pre and post vectors against min_vecs on 4.13 alone', async () => {
     for (const [profile, code] of [
       ['4.13', 'EINVAL'],

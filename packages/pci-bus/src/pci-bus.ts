@@ -20,7 +20,7 @@ import { iounmapRegion, pciIoremap, pciReleaseMemRegions, pciRequestMemRegions }
 import { PciDevice } from './pci-device.js';
 import { type PciBusDeps, PciSubsystem } from './pci-subsystem.js';
 import type { PciBus, PciDev } from './ports.js';
-import { pciRestoreState, pciSaveState, pciSetPowerState } from './power.js';
+import { pcieAspmEnabled, pciRestoreState, pciSaveState, pciSetPowerState } from './power.js';
 import { pcieDoRecovery } from './recovery.js';
 import { pciStopAndRemoveBusDeviceLocked } from './remove.js';
 import { pcieFlr, pciResetFunction } from './reset.js';
@@ -65,6 +65,10 @@ function configuration(of: ByDevice) {
     pciDeviceIsPresent: (pdev) => deviceIsPresent(of(pdev)),
     pciSaveState: (pdev) => pciSaveState(of(pdev)),
     pciRestoreState: (pdev) => pciRestoreState(of(pdev)),
+    pciForgetState: (pdev) => {
+      of(pdev).stateSaved = false;
+    },
+    pcieAspmEnabled: (pdev) => pcieAspmEnabled(of(pdev)),
   } satisfies Partial<PciBus>;
 }
 

@@ -11,6 +11,7 @@ import { digitsOf, type PciBar } from './pci-resource.js';
 import type { PciSegment } from './pci-segment.js';
 import type { PciSubsystem } from './pci-subsystem.js';
 import type { PciChannelState, PciDev } from './ports.js';
+import type { PciResetMethod } from './reset.js';
 import type { PciSriov } from './sriov-state.js';
 
 /** Power states of a function; 4 is D3cold, 5 unknown. @kernel include/linux/pci.h pci_power_t */
@@ -64,6 +65,8 @@ export class PciDevice implements PciDev {
   savedState: PciSavedState | null = null;
   driver: PciDriverRecord | null = null;
   driverOverride: string | null = null;
+  /** What the user chose; null: all there is. @kernel include/linux/pci.h reset_methods */
+  resetMethods: readonly PciResetMethod[] | null = null;
   brokenParityStatus = false;
   d3coldAllowed = true;
   /** MSI may be used below this bridge, or by this device. */

@@ -94,6 +94,8 @@ export interface PciDriver {
   /** Write to sriov_numvfs; returns the number of enabled functions. */
   sriovConfigure?(pdev: PciDev, numVfs: number): Promise<number>;
   readonly errHandler?: PciErrorHandlers;
+  /** Files of the driver's own directory. @kernel include/linux/pci.h pci_driver.groups */
+  readonly groups?: readonly AttributeGroup[];
   readonly pm?: DevPmOps;
   readonly devGroups?: readonly AttributeGroup[];
 }
@@ -178,6 +180,10 @@ export interface PciBus {
   iounmap(pdev: PciDev, region: MmioRegion): void;
   pciSaveState(pdev: PciDev): void;
   pciRestoreState(pdev: PciDev): void;
+  /** Forgets what was saved, so that the bus powers the function down after all. @kernel drivers/pci/pci.c pci_load_saved_state */
+  pciForgetState(pdev: PciDev): void;
+  /** Whether its link may sleep by itself; false where there is no link above it. @kernel drivers/pci/pcie/aspm.c pcie_aspm_enabled */
+  pcieAspmEnabled(pdev: PciDev): boolean;
   /** @kernel drivers/pci/pci.c pci_set_power_state */
   pciSetPowerState(pdev: PciDev, state: 0 | 1 | 2 | 3): Promise<void>;
   /** Function-level reset; throws ENOTTY when the function has none. @kernel drivers/pci/pci.c pcie_flr */

@@ -89,3 +89,10 @@ export const pciRestoreState = traced('pci_restore_state', (pdev: PciDevice): vo
   pdev.isBusMaster = ((saved.config[1] as number) & regs.PCI_COMMAND_MASTER) !== 0;
   pdev.stateSaved = false;
 });
+
+/** @kernel drivers/pci/pcie/aspm.c pcie_aspm_enabled */
+export function pcieAspmEnabled(pdev: PciDevice): boolean {
+  const port = pdev.segment.self;
+  if (port === null || port.expressCap === 0) return false;
+  return (readConfig(port, port.expressCap + regs.PCI_EXP_LNKCTL, 2) & regs.PCI_EXP_LNKCTL_ASPMC) !== 0;
+}

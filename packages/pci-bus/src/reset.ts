@@ -16,8 +16,27 @@ const PCI_RESET_WAIT_MS = 1000;
 
 export type PciResetMethod = 'flr' | 'pm' | 'bus';
 
-/** What can reset the function, the best first. @kernel drivers/pci/pci.c pci_init_reset_methods */
-export function resetMethods(pdev: PciDevice): PciResetMethod[] {
+/** What resets the function, in the order it is tried: what the user chose, else all there is. @kernel include/linux/pci.h reset_methods */
+export function resetMethods(pdev: PciDevice): readonly PciResetMethod[] {
+  return pdev.resetMethods ?? availableMethods(pdev);
+}
+
+/** `default`, nothing, or names in the order wanted. Throws EINVAL for one the function does not have. @kernel drivers/pci/pci.c reset_method_store */
+export function chooseResetMethods(pdev: PciDevice, text: string): void {
+  const words = text.split(/\s+/).filter((word) => word !== '');
+  if (words.length === 1 && words[0] === 'default') {
+    pdev.resetMethods = null;
+    return;
+  }
+  const available = availableMethods(pdev);
+  const unknown = words.find((word) => !available.some((method) => method === word));
+  if (unknown !== undefined)
+    throw new KernelError('EINVAL', `reset_method '${unknown}': allowed are default, ${available.join(', ')}`);
+  pdev.resetMethods = words as PciResetMethod[];
+}
+
+/** The best first. @kernel drivers/pci/pci.c pci_init_reset_methods */
+function availableMethods(pdev: PciDevice): PciResetMethod[] {
   const methods: PciResetMethod[] = [];
   if (hasFlr(pdev)) methods.push('flr');
   if (pdev.pmCap !== 0 && (readConfig(pdev, pdev.pmCap + regs.PCI_PM_CTRL, 2) & regs.PCI_PM_CTRL_NO_SOFT_RESET) === 0) {

@@ -11,7 +11,7 @@ import type { PciDevice } from './pci-device.js';
 import { digitsOf, hex } from './pci-resource.js';
 import { stateName } from './power.js';
 import { pciStopAndRemoveBusDeviceLocked } from './remove.js';
-import { pciResetFunction, resetMethods } from './reset.js';
+import { chooseResetMethods, pciResetFunction, resetMethods } from './reset.js';
 import { sriovAttributes } from './sriov.js';
 import { linkAttributes } from './sysfs-link.js';
 
@@ -21,6 +21,8 @@ export function deviceGroups(pdev: PciDevice): AttributeGroup[] {
     { attributes: [...identity(pdev), ...placement(pdev), ...control(pdev), ...actions(pdev)] },
   ];
   if (pdev.expressCap !== 0) groups.push({ attributes: linkAttributes(pdev) });
+  // Files of ASPM stand here where a link has it; none does. @kernel drivers/pci/pcie/aspm.c aspm_ctrl_attr_group
+  groups.push({ name: 'link', attributes: [] });
   if (pdev.sriov !== null) groups.push(sriovAttributes(pdev, pdev.sriov));
   return groups;
 }
@@ -204,7 +206,12 @@ function actions(pdev: PciDevice): Attribute[] {
         await pciResetFunction(pdev);
       },
     },
-    readOnly('reset_method', () => resetMethods(pdev).join(' ')),
+    {
+      name: 'reset_method',
+      mode: 0o644,
+      show: () => `${resetMethods(pdev).join(' ')}\n`,
+      store: (text) => chooseResetMethods(pdev, text),
+    },
   );
   return found;
 }

@@ -195,6 +195,7 @@ export const PCI_EXP_LNKCAP_SLS = 0x0000000f;
 export const PCI_EXP_LNKCAP_MLW = 0x000003f0;
 export const PCI_EXP_LNKCAP_DLLLARC = 0x00100000;
 export const PCI_EXP_LNKCTL = 0x10;
+export const PCI_EXP_LNKCTL_ASPMC = 0x0003;
 export const PCI_EXP_LNKCTL_LD = 0x0010;
 export const PCI_EXP_LNKSTA = 0x12;
 export const PCI_EXP_LNKSTA_CLS = 0x000f;

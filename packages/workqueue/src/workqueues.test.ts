@@ -1,7 +1,14 @@
 import { Completion, complete, type Kernel, type KernelOptions, sleepNs, waitForCompletion } from '@nvme-stack/kernel';
 import { createTestKernel } from '@nvme-stack/kernel/testing';
 import { describe, expect, it } from 'vitest';
-import { createWorkqueues, WQ_HIGHPRI, WQ_MEM_RECLAIM, WQ_POWER_EFFICIENT, WQ_UNBOUND } from './index.js';
+import {
+  createWorkqueues,
+  type WorkStruct,
+  WQ_HIGHPRI,
+  WQ_MEM_RECLAIM,
+  WQ_POWER_EFFICIENT,
+  WQ_UNBOUND,
+} from './index.js';
 import type { WorkqueueOptions } from './system.js';
 import { workqueuesContract } from './testing.js';
 
@@ -190,6 +197,113 @@ describe('placement', () => {
       return ran;
     });
     expect(cpu).toBe(3);
+  });
+});
+
+describe('workqueues', () => {
+  // @acceptance 44
+  it.each(['4.10', '4.13', '6.1', '6.12'] as const)(
+    'show their flags and have a rescuer when they serve memory reclaim (%s)',
+    async (profile) => {
+      const { kernel, door, workqueues } = setUp({}, { profile });
+      await door.call('test', async () => {
+        const boot = workqueues.list().length;
+        const nvme = workqueues.allocWorkqueue('nvme', WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+        const plain = workqueues.allocWorkqueue('plain', WQ_UNBOUND, 0);
+        await sleepNs(kernel, 1000);
+        expect(
+          workqueues
+            .list()
+            .slice(boot)
+            .map(({ name, flags, maxActive, hasRescuer }) => [name, flags, maxActive, hasRescuer]),
+        ).toEqual([
+          ['nvme', WQ_UNBOUND | WQ_MEM_RECLAIM, 256, true],
+          ['plain', WQ_UNBOUND, 256, false],
+        ]);
+        const rescuers = (): string[] =>
+          kernel.ex
+            .parkedTasks()
+            .map(({ name }) => name)
+            .filter((name) => name.endsWith('nvme') || name.endsWith('plain'));
+        expect(rescuers()).toEqual([profile === '6.12' ? 'kworker/R-nvme' : 'nvme']);
+        await workqueues.destroyWorkqueue(nvme);
+        await workqueues.destroyWorkqueue(plain);
+        expect([rescuers(), workqueues.list().length]).toEqual([[], boot]);
+      });
+    },
+  );
+
+  // @acceptance 45
+  it.each([
+    ['4.10', '__alloc_workqueue_key'],
+    ['4.13', '__alloc_workqueue_key'],
+    ['6.1', 'alloc_workqueue'],
+    ['6.12', 'alloc_workqueue'],
+  ] as const)('on %s are made by %s', async (profile, symbol) => {
+    const { kernel, door, workqueues } = setUp({}, { profile });
+    await door.call('test', async () => {
+      await workqueues.destroyWorkqueue(workqueues.allocWorkqueue('nvme', WQ_UNBOUND | WQ_MEM_RECLAIM, 0));
+    });
+    expect(functions(kernel).filter((line) => line.includes('alloc_workqueue'))).toEqual([`test: ${symbol}`]);
+  });
+
+  // @acceptance 49
+  it('are drained before they go: also works that works queue again, and those above max_active', async () => {
+    const { kernel, door, workqueues } = setUp();
+    const log: string[] = [];
+    await door.call('test', async () => {
+      const wq = workqueues.allocWorkqueue('nvme', WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
+      const chain: WorkStruct = workqueues.initWork('chain', 'chain', async (name) => {
+        await sleepNs(kernel, 5000);
+        log.push(name);
+        if (log.filter((done) => done === name).length < 3) workqueues.queueWork(wq, chain);
+      });
+      workqueues.queueWork(wq, chain);
+      for (const name of ['b', 'c']) {
+        workqueues.queueWork(
+          wq,
+          workqueues.initWork(name, name, async (own) => {
+            await sleepNs(kernel, 1000);
+            log.push(own);
+          }),
+        );
+      }
+      await workqueues.destroyWorkqueue(wq);
+      log.push('destroyed');
+    });
+    expect(log).toEqual(['chain', 'b', 'c', 'chain', 'chain', 'destroyed']);
+    expect(kernel.live.leaks()).toEqual([]);
+  });
+
+  // @acceptance 50
+  it('give a handler the thing its work is part of', async () => {
+    const { door, workqueues } = setUp();
+    class Dev {
+      readonly instance: number;
+      readonly resetWork: WorkStruct;
+      resets = 0;
+      constructor(instance: number) {
+        this.instance = instance;
+        this.resetWork = workqueues.initWork('nvme_reset_work', this, resetWork);
+      }
+    }
+    const seen: Dev[] = [];
+    const resetWork = (dev: Dev): void => {
+      dev.resets++;
+      seen.push(dev);
+    };
+    const devs = [0, 1].map((instance) => new Dev(instance));
+    await door.call('test', async () => {
+      for (const { resetWork: work } of [...devs].reverse()) {
+        workqueues.queueWork(workqueues.systemWq, work);
+        await workqueues.flushWork(work);
+      }
+    });
+    expect(seen.map(({ instance, resets }) => [instance, resets])).toEqual([
+      [1, 1],
+      [0, 1],
+    ]);
+    expect(seen[0]).toBe(devs[1]);
   });
 });
 

@@ -31,6 +31,7 @@ class WorkqueuesImpl implements Workqueues {
   constructor(deps: WorkqueueDeps) {
     this.kernel = deps.kernel;
     this.system = new WorkqueueSystem(deps.kernel, deps);
+    deps.kernel.trace.renameSymbols(this.system.era.symbols);
     const boot = (name: string, flags: number): Workqueue =>
       makeWorkqueue(this.system, { name, flags, maxActive: 0 }, true);
     this.systemWq = boot('events', 0);

@@ -26,7 +26,7 @@ const EVENTS: Readonly<Record<string, (machine: Machine) => Promise<unknown>>> =
 /** After these the disk lives on. A bus error in the middle of a reset costs the controller, in Linux as well. */
 const HARMLESS = ['reset', 'rescan', 'flr'];
 /** What an event may answer when another is in its way. */
-const REFUSALS = [null, 'EBUSY', 'ENODEV', 'ENOENT', 'EIO', 'ENOTTY', 'EINVAL', 'EAGAIN'];
+const REFUSALS = [null, 'EBUSY', 'ENODEV', 'ENOENT', 'EIO', 'ENOTTY', 'EINVAL', 'EAGAIN', 'ENETRESET'];
 
 async function write(machine: Machine, i: number): Promise<string> {
   try {

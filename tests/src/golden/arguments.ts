@@ -10,6 +10,8 @@ export interface GoldenArguments {
   readonly against: readonly string[];
   /** A file with a machine description in JSON; null for the captured machine's. */
   readonly machine: string | null;
+  /** Whose controller the driver drives. */
+  readonly platform: 'sim' | 'qemu';
 }
 
 const PROFILES: readonly KernelProfile[] = ['6.12', '6.1', '4.13', '4.10'];
@@ -18,6 +20,7 @@ const PROFILES: readonly KernelProfile[] = ['6.12', '6.1', '4.13', '4.10'];
 export function parseArguments(args: readonly string[]): GoldenArguments {
   let profile: KernelProfile = '6.12';
   let machine: string | null = null;
+  let platform: 'sim' | 'qemu' = 'sim';
   const against: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const [option, attached] = split(args[i]);
@@ -27,17 +30,21 @@ export function parseArguments(args: readonly string[]): GoldenArguments {
         throw new BadInput(`${option} needs a value; see pnpm golden --help.`);
       return text;
     };
-    if (option === '--help' || option === '-h') return { help: true, profile, against, machine };
+    if (option === '--help' || option === '-h') return { help: true, profile, against, machine, platform };
     if (option === '--') continue;
     if (option === '--profile') profile = profileOf(value());
     else if (option === '--machine') machine = value();
+    else if (option === '--platform') platform = platformOf(value());
     else if (option === '--against') {
       against.push(value());
       while (i + 1 < args.length && !args[i + 1].startsWith('-')) against.push(args[++i]);
-    } else throw new BadInput(`"${args[i]}" is no option; allowed are --profile, --against, --machine and --help.`);
+    } else
+      throw new BadInput(
+        `"${args[i]}" is no option; allowed are --profile, --against, --machine, --platform and --help.`,
+      );
   }
   if (against.length === 0) throw new BadInput('--against is missing: name the capture files to compare with.');
-  return { help: false, profile, against, machine };
+  return { help: false, profile, against, machine, platform };
 }
 
 function split(arg: string): [option: string, attached: string | undefined] {
@@ -52,6 +59,12 @@ function profileOf(text: string): KernelProfile {
   return profile;
 }
 
+function platformOf(text: string): 'sim' | 'qemu' {
+  if (text !== 'sim' && text !== 'qemu')
+    throw new BadInput(`--platform "${text}" is not allowed; it must be one of sim, qemu.`);
+  return text;
+}
+
 /** The text of --help, with every table that decides what is compared. */
 export function helpText(): string {
   const notModelled = NOT_MODELLED.map(({ symbols, below, reason }) => [
@@ -64,7 +77,7 @@ export function helpText(): string {
     `really below ${frame.hidden}: ${frame.why}`,
   ]);
   const resumed = RESUMPTIONS.map((each) => [`${each.symbol} goes on in ${each.within}`, each.why]);
-  return `pnpm golden --profile 6.12 --against FILE… [--machine FILE]
+  return `pnpm golden --profile 6.12 --against FILE… [--machine FILE] [--platform sim|qemu]
 
 Runs the machine (modprobe nvme, a 4 KiB read, a 64 KiB write, reset_controller, rmmod) and compares it with captures
 of real Linux: function calls of an insmod or of I/O, or QEMU's pci_nvme_* trace. Prints what is missing, inverted or
@@ -73,6 +86,7 @@ different, each with its line in the capture; exits with 1 when there is any, wi
   --profile    6.12 (default), 6.1, 4.13 or 4.10: the kernel to follow
   --against    the capture files, told apart by their content
   --machine    a machine description in JSON instead of the captured machine's
+  --platform   sim (default): our controller; qemu: QEMU's own, whose trace is then compared
 
 Function calls: each captured thread must be contained in one of ours, in order and below the same callers; ours may do
 more. An interrupt is a thread of its own, beginning at ${[...INTERRUPT_ENTRIES].join(', ')}.

@@ -1,6 +1,7 @@
 /** The entry of `pnpm golden`. */
 import { readFileSync } from 'node:fs';
 import { createMachine } from '@nvme-stack/machine';
+import { createGoldenMachine } from '../qemu/golden-machine.js';
 import { golden } from './command.js';
 
 process.exitCode = await golden(process.argv.slice(2), {
@@ -8,4 +9,5 @@ process.exitCode = await golden(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
   createMachine,
+  createOnQemu: createGoldenMachine,
 });

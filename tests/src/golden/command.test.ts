@@ -69,6 +69,11 @@ async function run(args: readonly string[], files: Readonly<Record<string, strin
       if (given.cpus === 99) machine.rmmod = () => Promise.reject(new Error('deadlock'));
       return machine;
     },
+    createOnQemu: async (given) => {
+      description = given;
+      if (given.cpus === 0) throw Object.assign(new Error('there is no QEMU here'), { name: 'QemuError' });
+      return Object.assign(machine, { deviceTrace: () => files.trace ?? '' });
+    },
   });
   return { code, out, error, machine, description };
 }
@@ -92,6 +97,17 @@ describe('golden', () => {
     expect(out).toContain(`  missing   ${DEVICE}:2: read of register 0x1c\n`);
   });
 
+  it('takes what QEMU wrote of the run when it was on QEMU', async () => {
+    const written = readFileSync(new URL(`../../${DEVICE}`, import.meta.url), 'utf8');
+    const args = ['--platform', 'qemu', '--against', DEVICE];
+    const trace = written.replaceAll('pci_nvme_', '77@1700000000.123456:pci_nvme_');
+    expect((await run(args, { trace })).out).toMatch(/: 0 missing, 0 inverted, 0 different\n/);
+    const shorter = trace.replace(/^.*mmio_read addr 0x8 .*\n/m, '');
+    expect((await run(args, { trace: shorter })).out).toMatch(/: 1 missing, 0 inverted, 0 different\n/);
+    const { code, error } = await run([...args, '--machine', 'none'], { none: '{"cpus":0}' });
+    expect([code, error]).toEqual([2, 'none: there is no QEMU here.\n']);
+  });
+
   it('exits with 0 when nothing is missing', async () => {
     const { code, out } = await run(['--against', 'a.txt'], { 'a.txt': 'cpu0 submit_bio\ncpu0   handle_softirqs\n' });
     expect(out).toMatch(/^a\.txt \(function calls of I\/O\): 0 missing, 0 inverted, 0 different\n/);
@@ -113,11 +129,12 @@ describe('golden', () => {
       ['--profile', '5.0', '--against', IO],
       '--profile "5.0" is not allowed; it must be one of 6.12, 6.1, 4.13, 4.10.\n',
     ],
-    [['-x'], '"-x" is no option; allowed are --profile, --against, --machine and --help.\n'],
+    [['-x'], '"-x" is no option; allowed are --profile, --against, --machine, --platform and --help.\n'],
     [['--profile', '6.1', '--against', INSMOD], `${INSMOD} was captured on Linux 6.12.111, but --profile is 6.1.\n`],
     [['--against', 'bad'], /^bad: this is no capture that can be compared; it must hold .*\n$/],
     [['--against', 'odd'], 'odd:3: "what is this" is no line of a list of function calls.\n'],
     [['--against', 'golden/none.txt'], /^golden\/none\.txt cannot be read: .*\n$/],
+    [['--against', IO, '--platform', 'x'], '--platform "x" is not allowed; it must be one of sim, qemu.\n'],
     [['--against', IO, '--machine', 'bad'], /^bad is no JSON: .*\n$/],
     [['--against', IO, '--machine', 'list'], 'list must hold one JSON object, a machine description.\n'],
     [['--against', IO, '--machine', 'none'], 'none: cpus is 0; allowed is 1 or more.\n'],

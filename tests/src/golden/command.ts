@@ -13,6 +13,8 @@ export interface Surroundings {
   out(text: string): void;
   error(text: string): void;
   readonly createMachine: CreateMachine;
+  /** The same machine with QEMU's controller. */
+  readonly createOnQemu: CreateMachine;
 }
 
 /** Exit codes: 0 no difference, 1 differences or a run that failed, 2 input that cannot be used. */
@@ -27,7 +29,7 @@ export async function golden(args: readonly string[], around: Surroundings): Pro
 }
 
 async function run(args: readonly string[], around: Surroundings): Promise<number> {
-  const { help, profile, against, machine } = parseArguments(args);
+  const { help, profile, against, machine, platform } = parseArguments(args);
   if (help) {
     around.out(helpText());
     return 0;
@@ -35,7 +37,7 @@ async function run(args: readonly string[], around: Surroundings): Promise<numbe
   const captures = against.map((path) => readCapture(path, text(path, around)));
   for (const capture of captures) checkProfile(capture, profile);
   const description = machine === null ? capturedMachine(profile) : describedMachine(machine, profile, around);
-  const ours = await goldenRun((wanted) => create(wanted, machine, around), description);
+  const ours = await goldenRun((wanted) => create(wanted, machine, around, platform), description);
   let code = 0;
   for (const capture of captures) {
     const comparison = compareCapture(capture, ours);
@@ -50,11 +52,12 @@ async function create(
   description: MachineDescription,
   path: string | null,
   around: Surroundings,
+  platform: 'sim' | 'qemu',
 ): Promise<GoldenMachine> {
   try {
-    return await around.createMachine(description);
+    return await (platform === 'qemu' ? around.createOnQemu(description) : around.createMachine(description));
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof RangeError || (error as Error).name === 'QemuError')) throw error;
     throw new BadInput(path === null ? `${error.message}.` : `${path}: ${error.message}.`);
   }
 }

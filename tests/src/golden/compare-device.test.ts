@@ -3,7 +3,7 @@ import type { TraceEntry } from '@nvme-stack/kernel/ports';
 import { describe, expect, it } from 'vitest';
 import { readCapture } from './capture-file.js';
 import { compareDevice } from './compare-device.js';
-import { capturedRecords } from './device-record.js';
+import { capturedRecords, ourRecords } from './device-record.js';
 
 const NAMES = ['mmio-cmd-6.12.111.txt', 'mmio-cmd-6.1.176.txt'];
 const read = (name: string) =>
@@ -34,7 +34,7 @@ function run(name: string, change: (lines: string[]) => string[] = (lines) => li
 }
 
 const findings = (entries: TraceEntry[]) =>
-  compareDevice(read(NAMES[0]), entries).findings.map(({ kind, line, text }) => `${kind} ${line} ${text}`);
+  compareDevice(read(NAMES[0]), ourRecords(entries)).findings.map(({ kind, line, text }) => `${kind} ${line} ${text}`);
 
 const replace = (from: string | RegExp, to: string) => (lines: string[]) => {
   const at = lines.findIndex((line) => line.search(from) >= 0);
@@ -43,7 +43,7 @@ const replace = (from: string | RegExp, to: string) => (lines: string[]) => {
 
 describe('compareDevice', () => {
   it.each(NAMES)('finds nothing in a run that happened as %s', (name) => {
-    expect(compareDevice(read(name), run(name)).findings).toEqual([]);
+    expect(compareDevice(read(name), ourRecords(run(name))).findings).toEqual([]);
   });
 
   it('says what it compared', () => {

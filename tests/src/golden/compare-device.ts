@@ -1,8 +1,7 @@
 /** Compares what our driver did to its controller with a captured pci_nvme_* trace. */
-import type { TraceEntry } from '@nvme-stack/kernel/ports';
 import type { CaptureFile } from './capture-file.js';
 import { compareSequences } from './compare-sequences.js';
-import { capturedRecords, ourRecords } from './device-record.js';
+import { capturedRecords, type DeviceRecord } from './device-record.js';
 import { type DeviceRun, deviceRun } from './device-run.js';
 import type { Comparison } from './finding.js';
 
@@ -17,10 +16,10 @@ const PARTS: readonly (readonly [part: keyof DeviceRun, name: string])[] = [
   ['ioHeads', 'I/O completions'],
 ];
 
-/** Compares a capture of kind mmio-cmd with the entries of our whole run. */
-export function compareDevice(capture: CaptureFile, entries: readonly TraceEntry[]): Comparison {
+/** Compares a capture of kind mmio-cmd with what the device did in our run. */
+export function compareDevice(capture: CaptureFile, records: readonly DeviceRecord[]): Comparison {
   const golden = deviceRun(capturedRecords(capture.lines));
-  const ours = deviceRun(ourRecords(entries));
+  const ours = deviceRun(records);
   const findings = PARTS.flatMap(([part]) => compareSequences(golden[part], ours[part]));
   const counts = PARTS.map(([part, name]) => `${golden[part].length} ${name}`);
   return { findings: findings.sort((a, b) => a.line - b.line), notes: [`${counts.join(', ')} compared`] };

@@ -14,7 +14,7 @@ const TITLES: Record<CaptureKind, string> = {
 
 /** Compares one capture with the part of the run it was taken of. */
 export function compareCapture(capture: CaptureFile, run: GoldenRun): Comparison {
-  if (capture.kind === 'mmio-cmd') return compareDevice(capture, run.whole);
+  if (capture.kind === 'mmio-cmd') return compareDevice(capture, run.device);
   return compareCalls(capture, capture.kind === 'ftrace-io' ? run.io : run.insmod);
 }
 

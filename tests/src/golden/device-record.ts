@@ -23,6 +23,12 @@ export function capturedRecords(lines: readonly CaptureLine[]): DeviceRecord[] {
   });
 }
 
+/** The records of a trace that QEMU wrote. */
+export function writtenRecords(text: string): DeviceRecord[] {
+  const lines = text.split('\n').map((line, i) => ({ number: i + 1, text: line }));
+  return capturedRecords(lines.filter((line) => /\bpci_nvme_\w/.test(line.text)));
+}
+
 /** The records of the controller's own events; the board's events of the same accesses are left out. */
 export function ourRecords(entries: readonly TraceEntry[]): DeviceRecord[] {
   return entries.flatMap(({ seq, symbol, fields, args }) => {

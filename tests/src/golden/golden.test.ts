@@ -6,7 +6,10 @@ import { readCapture } from './capture-file.js';
 import { compareCapture, report } from './compare.js';
 import { capturedMachine, type GoldenRun, goldenRun } from './machine-run.js';
 
-const CASES: readonly (readonly [profile: KernelProfile, linux: string])[] = [['6.12', '6.12.111']];
+const CASES: readonly (readonly [profile: KernelProfile, linux: string])[] = [
+  ['6.12', '6.12.111'],
+  ['6.1', '6.1.176'],
+];
 
 describe.each(CASES)('profile %s against Linux %s', (profile, linux) => {
   let run: Promise<GoldenRun> | undefined;

@@ -1,12 +1,15 @@
 /** The run that is compared: what was done when the captures were made, on our machine. */
 import type { KernelProfile, TraceEntry } from '@nvme-stack/kernel/ports';
 import type { Disk, Machine, MachineDescription } from '@nvme-stack/machine';
+import { type DeviceRecord, ourRecords, writtenRecords } from './device-record.js';
 
 /** What of the machine's front door the run uses. */
 export interface GoldenMachine extends Pick<Machine, 'modprobe' | 'rmmod' | 'settle' | 'close'> {
   disk(name: string): Pick<Disk, 'read' | 'write'>;
   readonly sysfs: Pick<Machine['sysfs'], 'write'>;
   readonly trace: Pick<Machine['trace'], 'entries'>;
+  /** What a device outside this process wrote of the run, as pci_nvme_* lines; absent: our own controller's events tell. */
+  deviceTrace?(): string;
 }
 
 export type CreateMachine = (description: MachineDescription) => Promise<GoldenMachine>;
@@ -17,6 +20,8 @@ export interface GoldenRun {
   readonly io: readonly TraceEntry[];
   /** From modprobe to rmmod. */
   readonly whole: readonly TraceEntry[];
+  /** What the device did from modprobe to rmmod. */
+  readonly device: readonly DeviceRecord[];
 }
 
 /** The 4 KiB that was read then; the write began at 0. */
@@ -58,7 +63,10 @@ export async function goldenRun(create: CreateMachine, description: MachineDescr
     await machine.rmmod('nvme');
     await mark();
     const entries = machine.trace.entries.slice();
-    return { insmod: entries.slice(at[0], at[1]), io: entries.slice(at[1], at[2]), whole: entries.slice(at[0]) };
+    const whole = entries.slice(at[0]);
+    const written = machine.deviceTrace?.();
+    const device = written === undefined ? ourRecords(whole) : writtenRecords(written);
+    return { insmod: entries.slice(at[0], at[1]), io: entries.slice(at[1], at[2]), whole, device };
   } finally {
     machine.close();
   }

@@ -2,7 +2,7 @@
 import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
 import { ioSchedulerContract } from '@nvme-stack/blk-mq/testing';
 import { createKernel } from '@nvme-stack/kernel';
-import { createPlainMemory, createTestKernel } from '@nvme-stack/kernel/testing';
+import { createPlainExecutor, createPlainMemory, createTestKernel } from '@nvme-stack/kernel/testing';
 import { createMachine, type Machine, type MachineParts } from '@nvme-stack/machine';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { workqueuesContract } from '@nvme-stack/workqueue/testing';
@@ -57,6 +57,50 @@ describe('memory that places its pages otherwise', () => {
     buffer.free();
     expect(await runScenario(machine)).toMatchObject(CLEAN);
     expect(memory.freePageCount).toBe(pagesFree);
+  });
+});
+
+describe('an executor with one list and no queues', () => {
+  const withPlainExecutor = (description = SCENARIO_MACHINE): Promise<Machine> =>
+    createMachine(description, {
+      parts: { kernel: (options) => createKernel({ ...options, makeExecutor: createPlainExecutor }) },
+    });
+
+  it.each(['6.12', '6.1'] as const)('carries a machine of profile %s from insmod to rmmod', async (profile) => {
+    const description = { ...SCENARIO_MACHINE, profile };
+    const machine = await withPlainExecutor(description);
+    const usual = await createMachine(description);
+    expect(await runScenario(machine)).toMatchObject(CLEAN);
+    expect(await runScenario(usual)).toMatchObject(CLEAN);
+    const text = (of: Machine): string[] => of.dmesg().map((line) => line.replace(/^\[ *[\d.]+\] /, ''));
+    expect(text(machine)).toEqual(text(usual));
+    expect(machine.subsystems.kernel.ex.constructor).not.toBe(usual.subsystems.kernel.ex.constructor);
+  });
+
+  it('gives the same run for the same seed, and other runs for other seeds', async () => {
+    const hashes: string[] = [];
+    for (const seed of [1, 1, 2, 3]) {
+      const machine = await withPlainExecutor({ ...SCENARIO_MACHINE, interleave: true, seed });
+      const result = await runScenario(machine);
+      expect(result).toMatchObject(CLEAN);
+      hashes.push(result.hash);
+    }
+    expect(hashes[0]).toBe(hashes[1]);
+    expect(new Set(hashes).size).toBe(3);
+  });
+
+  it('takes a CPU off under I/O and brings it back', async () => {
+    const machine = await withPlainExecutor();
+    await machine.modprobe('nvme');
+    const disk = machine.disk('nvme0n1');
+    const writes = [1, 2, 3, 4].map((n) => disk.write(n * 65536, pattern(n * 65536, 65536, n)));
+    await machine.cpu(2).offline();
+    await Promise.all(writes);
+    await machine.cpu(2).online();
+    for (const n of [1, 2, 3, 4]) expect(await disk.read(n * 65536, 65536)).toEqual(pattern(n * 65536, 65536, n));
+    await machine.rmmod('nvme');
+    await machine.rmmod('nvme_core');
+    expect(machine.leaks()).toEqual([]);
   });
 });
 

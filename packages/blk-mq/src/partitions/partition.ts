@@ -64,9 +64,13 @@ export const addPartition = traced(
       release: () => freeExtMinor(blk, devt),
       noSysfsParentDir: true,
     });
+    part.device.ueventSuppress = true;
     await blk.deviceCore.deviceAdd(part.device);
+    part.device.ueventSuppress = false;
     blk.deviceCore.addNode(part.device, blockNodeOps(disk, part), part);
     disk.partitions.push(part);
+    // A disk that is not announced yet will announce its partitions.
+    if (!disk.dev.ueventSuppress) blk.deviceCore.deviceUevent(part.device, 'add');
   },
 );
 

@@ -67,6 +67,8 @@ export interface BlkMq {
   submitBioWait(bio: Bio): Promise<BlkStatus>;
   /** Polls for a REQ_POLLED bio; returns how many completed. @kernel block/blk-core.c bio_poll */
   bioPoll(bio: Bio): number;
+  /** Whoever writes for user space plugs, so that the request goes out when the task sleeps. @kernel block/fops.c blkdev_write_iter */
+  readonly writesArePlugged: boolean;
   /** @kernel block/blk-core.c blk_start_plug */
   blkStartPlug(): BlkPlug;
   /** Issues what gathered. @kernel block/blk-core.c blk_finish_plug */

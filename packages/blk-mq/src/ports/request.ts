@@ -1,6 +1,6 @@
 /** Requests, tag sets, queues, disks, and what a driver implements. Counterpart: include/linux/blk-mq.h, blkdev.h. Types and constants only. */
 
-import type { Device, FileOperations } from '@nvme-stack/device-core/ports';
+import type { Device, OpenFile } from '@nvme-stack/device-core/ports';
 import type { HasKernel } from '@nvme-stack/kernel';
 import type { Bio } from './bio.js';
 import type { BlkStatus } from './operations.js';
@@ -89,8 +89,8 @@ export interface BlkMqOps {
   complete?(rq: Request): void;
   /** Runs in the time-out work (kblockd), so it may sleep. Returns BLK_EH_*. */
   timeout?(rq: Request): Promise<number> | number;
-  /** Polled queues; returns how many requests it completed. */
-  poll?(hctx: BlkMqHwCtx, iob: IoCompBatch | null): number;
+  /** Polled queues; returns how many requests it completed. Before 5.0: any queue, and whether the request of `tag` has ended. */
+  poll?(hctx: BlkMqHwCtx, iob: IoCompBatch | null, tag: number): number;
   initHctx?(hctx: BlkMqHwCtx, driverData: unknown, index: number): void;
   exitHctx?(hctx: BlkMqHwCtx, index: number): void;
   /** Makes `rq.pdu`; hctxIndex and node tell where it will live. */
@@ -220,7 +220,8 @@ export interface Partition {
 export interface BlockDeviceOperations {
   open?(disk: Gendisk): Promise<void>;
   release?(disk: Gendisk): Promise<void>;
-  ioctl?: FileOperations['unlockedIoctl'];
+  /** What the block layer itself does not answer; `partition`: asked through a partition's node. */
+  ioctl?(file: OpenFile, command: number, argument: unknown, partition: boolean): Promise<number>;
 }
 
 /** A disk. @kernel include/linux/blkdev.h gendisk */

@@ -64,6 +64,8 @@ export class RamDriver implements BlkMqOps {
   verdict: number = BLK_EH_RESET_TIMER;
   /** Completes on this CPU; -1: on the first CPU of the hardware queue. */
   interruptCpu = -1;
+  /** Completions wait for `completeOne`. */
+  manual: boolean;
   queueRqs?: (list: Request) => Request | null;
   poll?: (hctx: BlkMqHwCtx, iob: IoCompBatch | null) => number;
   private readonly options: RamDriverOptions;
@@ -76,6 +78,7 @@ export class RamDriver implements BlkMqOps {
     this.blkMq = blkMq;
     this.kernel = blkMq.kernel;
     this.options = options;
+    this.manual = options.manual === true;
     this.media = new Uint8Array(options.sectors * SECTOR_SIZE);
     this.batch = blkMq.ioCompBatch();
     for (let cpu = 0; cpu < this.kernel.nrCpus; cpu++) {
@@ -119,7 +122,7 @@ export class RamDriver implements BlkMqOps {
     this.seen.push({ op, sector, lengthBytes, hctx: hctx.queueNum, last, segments });
     this.blkMq.blkMqStartRequest(rq);
     this.outstanding.push(rq);
-    if (this.options.manual !== true) this.arm(rq);
+    if (!this.manual) this.arm(rq);
   }
 
   private arm(rq: Request): void {

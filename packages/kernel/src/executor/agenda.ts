@@ -36,6 +36,11 @@ export class Agenda {
     return this.timed.firstTimeNs();
   }
 
+  /** Whether a device event is ready, or a free CPU has something to run. */
+  hasReady(): boolean {
+    return this.devices.size > 0 || this.ring.head !== null;
+  }
+
   /** When a timed item is due. */
   timeOf(work: WorkItem): number {
     return this.timed.timeOf(work);

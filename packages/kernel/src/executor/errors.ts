@@ -32,3 +32,8 @@ export class DeadlockError extends Error {
     return typeof error === 'object' && error !== null && (error as { [DEADLOCK]?: boolean })[DEADLOCK] === true;
   }
 }
+
+/** What a report says of something that was thrown. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
+}

@@ -2,12 +2,11 @@
  * What runs now and what runs next: the running item's context and time, items and timers, and the checks that code
  * runs where it may. The loop that runs the items is in executor.ts.
  */
-import type { Clock, Context, Item, Task } from '../ports.js';
+import type { Clock, Context, ExecutorOptions, ExecutorPump, Item, Task } from '../ports.js';
 import { NO_CPU } from '../ports.js';
 import { Agenda } from './agenda.js';
 import { BugError } from './errors.js';
 import { CLASS_CONTEXT, CLASS_DEVICE, CLASS_TASK, IDLE, READY, WorkItem } from './item.js';
-import type { ExecutorOptions, Pump } from './pump.js';
 import type { Frames, TaskImpl } from './task.js';
 import type { VirtualCpu } from './virtual-cpu.js';
 
@@ -16,7 +15,7 @@ export abstract class Execution {
   items = 0;
   /** The recorded BUG. */
   halted: Error | null = null;
-  pump: Pump | null = null;
+  pump: ExecutorPump | null = null;
   /** The open function entries of whatever runs. */
   frames: Frames;
   /** Names the open functions of what runs, for reports; set by the trace. */

@@ -3,6 +3,7 @@ import { sleepNs } from '../sync/sleep.js';
 import { clockContract } from '../testing/clock-contract.js';
 import { executorContract } from '../testing/executor-contract.js';
 import { type ExecutorRequest, faultyExecutor, tracedExecutor } from '../testing/executor-middleware.js';
+import { createPlainExecutor } from '../testing/plain-executor.js';
 import { JumpingClock, ManualClock } from '../testing/test-clocks.js';
 import { createTestKernel } from '../testing/test-kernel.js';
 
@@ -15,6 +16,10 @@ const fixture = (options: Parameters<typeof createTestKernel>[0]) => {
 
 executorContract(runner, 'the executor', () => fixture({}));
 executorContract(runner, 'the executor, strict', () => fixture({ strict: true }));
+executorContract(runner, 'a plain executor', () => fixture({ makeExecutor: createPlainExecutor }));
+executorContract(runner, 'a plain executor, strict', () =>
+  fixture({ makeExecutor: createPlainExecutor, strict: true }),
+);
 executorContract(runner, 'a traced executor', () => fixture({ executor: (inner) => tracedExecutor(inner, () => {}) }));
 
 clockContract(runner, 'a clock that jumps', () => ({ clock: new JumpingClock(), pass: () => {} }));

@@ -5,18 +5,17 @@
  *
  * An item runs at the agenda's time; what it is charged makes its CPU busy for so long, while other CPUs go on.
  */
-import type { Executor, Task, WaitList } from '../ports.js';
+import type { ExecutorOptions, ExecutorPump, KernelExecutor, Task, WaitList } from '../ports.js';
 import { NO_CPU, PARK_TIMEOUT } from '../ports.js';
 import { checkPosts } from './checked-posts.js';
+import { describeError } from './errors.js';
 import { Execution } from './execution.js';
 import { HostHolds } from './host-holds.js';
 import { CLASS_DEVICE, CLASS_HARDIRQ, CLASS_SOFTIRQ, CLASS_TASK, IDLE, WorkItem } from './item.js';
-import type { ExecutorOptions, Pump } from './pump.js';
 import { Frames, TaskImpl, WaitListImpl } from './task.js';
 import type { VirtualCpu } from './virtual-cpu.js';
 
-export class ExecutorImpl extends Execution implements Executor {
-  /** Lets the front door go on when the host has settled something. */
+export class ExecutorImpl extends Execution implements KernelExecutor {
   hostSettled: () => void = () => {};
 
   private readonly wakeNs: number;
@@ -51,7 +50,7 @@ export class ExecutorImpl extends Execution implements Executor {
 
   /** Runs items until a task has been resumed or the slice is over. Called with nothing of this machine on the stack. */
   run(): void {
-    const pump = this.pump as Pump;
+    const pump = this.pump as ExecutorPump;
     const { agenda, clock } = this;
     for (;;) {
       if (this.halted !== null || pump.mustStop()) {
@@ -86,11 +85,13 @@ export class ExecutorImpl extends Execution implements Executor {
   private advance(): boolean {
     if (this.holds.outstanding) return this.holds.release();
     const next = this.agenda.nextTimeNs();
-    if (next === Number.POSITIVE_INFINITY) return false;
-    if (!(this.pump as Pump).mayAdvance(next)) return false;
-    if (this.clock !== null && !this.clock.reach(next)) return false;
-    this.agenda.advanceTo(next);
-    return true;
+    const allowed = next !== Number.POSITIVE_INFINITY && (this.pump as ExecutorPump).mayAdvance(next);
+    const { agenda, clock } = this;
+    const due = allowed && (clock === null || clock.reach(next));
+    if (due) agenda.advanceTo(next);
+    else if (clock !== null) agenda.advanceTo(clock.now());
+    // A real clock may have looked at devices meanwhile, which posted what goes on at once.
+    return due || agenda.hasReady();
   }
 
   /** The host is still to answer: nothing makes virtual time go on meanwhile; real time does so by itself. */
@@ -275,7 +276,7 @@ export class ExecutorImpl extends Execution implements Executor {
     task.state = 'dead';
     this.tasks.delete(task);
     this.leaveTask();
-    (this.pump as Pump).continueAfterTask();
+    (this.pump as ExecutorPump).continueAfterTask();
   }
 
   private defectAtEnd(task: TaskImpl, failure: { error: unknown } | null): string | null {
@@ -307,7 +308,7 @@ export class ExecutorImpl extends Execution implements Executor {
     this.parking = task;
     const resumed = new Promise<number>(this.keepResume);
     this.leaveTask();
-    (this.pump as Pump).continueAfterTask();
+    (this.pump as ExecutorPump).continueAfterTask();
     return resumed;
   }
 
@@ -392,8 +393,4 @@ export class ExecutorImpl extends Execution implements Executor {
   hostHold<A>(fn: (arg: A) => void, arg: A): () => void {
     return this.holds.hold(this.item('device', NO_CPU, fn, arg));
   }
-}
-
-function describeError(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KernelError } from '../errno.js';
-import type { HostLoop } from '../ports.js';
+import type { HostLoop, Task } from '../ports.js';
 import { Completion, complete, waitForCompletion } from '../sync/completion.js';
 import { sleepNs } from '../sync/sleep.js';
 import { createManualHost, JumpingClock, ManualClock } from '../testing/test-clocks.js';
@@ -197,6 +197,46 @@ describe('with a real clock', () => {
     for (let n = 0; n < 4; n++) await macrotask();
     door.close('off');
     expect([await call, cancelled]).toEqual(['off', 1]);
+  });
+
+  it('goes on at once with what the clock posted while it looked at devices outside', async () => {
+    const clock = new ManualClock();
+    const { kernel, door, host } = machine(clock);
+    const interrupt = kernel.ex.item('hardirq', 0, (task: Task) => kernel.ex.wake(task, 7), null as never);
+    let asked = 0;
+    const { reach } = clock;
+    clock.reach = (deadlineNs) => {
+      if (++asked === 1) kernel.ex.post(interrupt);
+      return reach.call(clock, deadlineNs);
+    };
+    const value = await door.call('main', async () => {
+      Object.assign(interrupt, { arg: kernel.ex.current });
+      const woken = await kernel.ex.park('an interrupt', null, 1e9);
+      kernel.ex.awake();
+      return woken;
+    });
+    expect([value, asked, host.waits]).toEqual([7, 1, []]);
+  });
+
+  it('settles when nothing has come from outside for a while', async () => {
+    const clock = new ManualClock();
+    const seen: number[] = [];
+    const host = createManualHost(clock);
+    const outside: HostLoop = {
+      macrotask: host.macrotask,
+      after: (delayNs, fn) => {
+        // A device speaks 5 ms after the machine began to listen, once.
+        if (seen.length > 0) return host.after(delayNs, fn);
+        return host.after(5e6, () => {
+          kernel.ex.post(interrupt);
+          fn();
+        });
+      },
+    };
+    const { kernel, door } = createTestKernel({ clock, host: outside });
+    const interrupt = kernel.ex.item('hardirq', 0, () => seen.push(clock.now()), null);
+    await door.settle(1e9);
+    expect([seen, clock.now()]).toEqual([[5e6], 25e6]);
   });
 
   it('runs as in virtual time when the clock jumps', async () => {

@@ -3,13 +3,14 @@
  * slices of one host macrotask each while something is asked of it, and the host goes on before the next event after
  * a call has settled, so that user code can never shift an event.
  */
-import type { FrontDoor, HostLoop } from '../ports.js';
+import type { ExecutorPump, FrontDoor, HostLoop, KernelExecutor } from '../ports.js';
 import { DeadlockError } from './errors.js';
-import type { ExecutorImpl } from './executor.js';
-import type { Pump } from './pump.js';
 
 /** Items a slice may run before the host has its turn. */
 const SLICE_ITEMS = 16384;
+
+/** Real time without an event after which a machine counts as settled. */
+const QUIET_NS = 20e6;
 
 const RESOLVED = Promise.resolve();
 const NEVER = Number.POSITIVE_INFINITY;
@@ -31,8 +32,8 @@ interface Goal {
   readonly reject: (error: unknown) => void;
 }
 
-export class FrontDoorImpl implements FrontDoor, Pump {
-  private readonly ex: ExecutorImpl;
+export class FrontDoorImpl implements FrontDoor, ExecutorPump {
+  private readonly ex: KernelExecutor;
   private readonly host: HostLoop;
   /** Test mode: the executor goes on in macrotasks only, so that what runs behind a forgotten await is caught. */
   private readonly strict: boolean;
@@ -46,10 +47,13 @@ export class FrontDoorImpl implements FrontDoor, Pump {
   /** A count or a time was reached: the machine stands still until it is asked again, whatever is outstanding. */
   private paused = false;
   private cancelAlarm: (() => void) | null = null;
+  /** Items that had run when the machine began to listen for quiet. */
+  private quietAtItems = -1;
+  private quietUntilNs = 0;
   private closedBecause: string | null = null;
   private readonly stepBound: () => void;
 
-  constructor(ex: ExecutorImpl, host: HostLoop, strict: boolean) {
+  constructor(ex: KernelExecutor, host: HostLoop, strict: boolean) {
     this.ex = ex;
     this.host = host;
     this.strict = strict;
@@ -220,6 +224,7 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     const next = this.ex.nextTimeNs();
     const timed = next !== Number.POSITIVE_INFINITY && this.mayAdvance(next);
     if (!held && !timed) {
+      if (this.listensOn()) return;
       const isDeadlock = next === Number.POSITIVE_INFINITY;
       this.paused = !isDeadlock;
       this.reachGoal(false);
@@ -232,9 +237,28 @@ export class FrontDoorImpl implements FrontDoor, Pump {
     this.cancelAlarm = this.host.after(Math.max(next - this.ex.now(), 0), () => this.kick());
   }
 
+  /**
+   * In real time a device outside may be about to speak although nothing is ready: a goal is reached when nothing has
+   * run for a while. Returns whether the machine listens on.
+   */
+  private listensOn(): boolean {
+    const { items, realTime } = this.ex;
+    if (!realTime || this.goal === null) return false;
+    const nowNs = this.ex.now();
+    if (this.quietAtItems !== items) {
+      this.quietAtItems = items;
+      this.quietUntilNs = nowNs + QUIET_NS;
+    }
+    if (nowNs >= this.quietUntilNs) return false;
+    this.waitsForHost = true;
+    this.cancelAlarm = this.host.after(this.quietUntilNs - nowNs, () => this.kick());
+    return true;
+  }
+
   private reachGoal(reached: boolean): void {
     const goal = this.goal;
     this.goal = null;
+    this.quietAtItems = -1;
     goal?.done(reached);
   }
 

@@ -41,7 +41,10 @@ export const PARK_TIMEOUT = -1;
 export interface Clock {
   /** Nanoseconds since the machine was powered on; never goes back. */
   now(): number;
-  /** Virtual clocks jump to the deadline and say true; a real clock says whether it has come. */
+  /**
+   * Virtual clocks jump to the deadline and say true; a real clock says whether it has come. In both calls a real clock may
+   * look at devices outside this process and post their interrupts; here it may wait a moment for the first of them.
+   */
   reach(deadlineNs: number): boolean;
 }
 

@@ -65,6 +65,8 @@ export interface Trace {
   event(type: TraceEventType, a: number, b: number, c: number, d: number, text?: string): void;
   /** Rolling hash of all but function events, 16 hexadecimal digits. */
   hash(): string;
+  /** False: entries are neither kept nor told, as after `echo 0 > tracing_on`; the hash rolls on, the run stays the same. @kernel kernel/trace/trace.c tracing_on */
+  tracingOn: boolean;
   /** Entries kept so far (level `full`). */
   readonly entries: readonly TraceEntry[];
   /** Called for every new entry; returns what ends it. Must not call into the machine. */

@@ -2,6 +2,7 @@
 import type { Executor, FrontDoor } from '../ports.js';
 import { PARK_TIMEOUT } from '../ports.js';
 import type { ContractRunner } from './contract.js';
+import { machineContract } from './executor-machine-contract.js';
 
 /** A machine's executor under test, with virtual time, at least two CPUs, and nothing started. */
 export interface ExecutorFixture {
@@ -16,6 +17,7 @@ export function executorContract(runner: ContractRunner, name: string, make: () 
     taskContract(runner, make);
     busyContract(runner, make);
     doorContract(runner, make);
+    machineContract(runner, make);
   });
 }
 

@@ -158,6 +158,25 @@ describe('trace', () => {
     expect(seen).toEqual(['quick', 'nvme_sq']);
   });
 
+  it('keeps nothing while tracing is switched off, and rolls the same hash', async () => {
+    const run = async (pauses: boolean) => {
+      const { kernel, door } = createTestKernel();
+      await door.call('main', async () => {
+        kernel.trace.event(EVENT, 1, 2, 0, 0);
+        kernel.trace.tracingOn = !pauses;
+        quick(kernel, 1, 2, 3);
+        kernel.trace.event(EVENT, 3, 4, 0, 0);
+        kernel.trace.tracingOn = true;
+        kernel.trace.event(EVENT, 5, 6, 0, 0);
+      });
+      return { seqs: kernel.trace.entries.map(({ seq }) => seq), hash: kernel.trace.hash() };
+    };
+    const [whole, paused] = [await run(false), await run(true)];
+    expect(whole.seqs).toEqual([0, 1, 2, 3]);
+    expect(paused.seqs).toEqual([0, 3]);
+    expect(paused.hash).toBe(whole.hash);
+  });
+
   it('reports an exit without an entry', async () => {
     const { kernel, door } = createTestKernel();
     await expect(door.call('main', async () => kernel.trace.exit())).rejects.toThrow('BUG: trace: exit without enter');

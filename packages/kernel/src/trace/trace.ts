@@ -2,8 +2,7 @@
  * The trace: one stream of function entries and events, from which every text and picture is made.
  * Kernel counterpart: kernel/trace/ (function_graph and trace events).
  */
-import type { ExecutorImpl } from '../executor/executor.js';
-import type { Trace, TraceEntry, TraceEventType, TraceLevel } from '../ports.js';
+import type { KernelExecutor, Trace, TraceEntry, TraceEventType, TraceLevel } from '../ports.js';
 import { RollingHash, textHash } from './rolling-hash.js';
 
 const NO_FIELDS: readonly string[] = [];
@@ -15,14 +14,15 @@ export class TraceImpl implements Trace {
   readonly functions: boolean;
   readonly events: boolean;
   readonly entries: TraceEntry[] = [];
-  private readonly ex: ExecutorImpl;
+  tracingOn = true;
+  private readonly ex: KernelExecutor;
   private readonly rolling = new RollingHash();
   private readonly listeners = new Set<(entry: TraceEntry) => void>();
   private readonly symbols = new Map<string, string | null>();
   private readonly typeHashes = new Map<TraceEventType, number>();
   private seq = 0;
 
-  constructor(ex: ExecutorImpl, level: TraceLevel) {
+  constructor(ex: KernelExecutor, level: TraceLevel) {
     this.ex = ex;
     this.level = level;
     this.functions = level === 'full';
@@ -112,6 +112,7 @@ export class TraceImpl implements Trace {
   }
 
   private keep(entry: TraceEntry): void {
+    if (!this.tracingOn) return;
     this.entries.push(entry);
     for (const listener of this.listeners) listener(entry);
   }

@@ -99,6 +99,8 @@ export class FakeNvmeTransport {
     this.ctrl = core.nvmeInitCtrl(this.parent, this.ctrlOps(), quirks, this);
     await core.nvmeAddCtrl(this.ctrl);
     this.ctrl.resetWork = workqueues.initWork('nvme_reset_work', this as FakeNvmeTransport, resetWork);
+    // Older cores leave it to the transport to read CAP.
+    this.ctrl.cap = this.controller.cap;
     await core.nvmeDisableCtrl(this.ctrl, false);
     await core.nvmeEnableCtrl(this.ctrl);
     this.live = true;
@@ -255,7 +257,7 @@ export class FakeNvmeTransport {
         }
       }
       core.traceNvmeSq(rq, 0, 0);
-      if (!core.nvmeTryCompleteReq(rq, answer.status, answer.result, 0)) core.nvmeCompleteRq(rq);
+      if (!core.nvmeTryCompleteReq(rq, answer.status, answer.result, answer.resultHi ?? 0)) core.nvmeCompleteRq(rq);
     }
   }
 }

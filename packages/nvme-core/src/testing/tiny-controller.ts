@@ -6,6 +6,8 @@ import {
   CC,
   CSTS,
   encodeNsIdDescriptors,
+  NVME_CMD_EFFECTS_CSUPP,
+  NVME_CMD_EFFECTS_LBCC,
   NVME_CSI_NVM,
   NVME_ID_CNS_CS_CTRL,
   NVME_ID_CNS_CS_NS,
@@ -13,6 +15,7 @@ import {
   NVME_ID_CNS_NS,
   NVME_ID_CNS_NS_ACTIVE_LIST,
   NVME_ID_CNS_NS_DESC_LIST,
+  NVME_LOG_CHANGED_NS,
   NVME_LOG_CMD_EFFECTS,
   NVME_LOG_SMART,
   NVME_NIDT_CSI,
@@ -27,6 +30,7 @@ import {
   NVME_SC_LBA_RANGE,
   NVME_STATUS_DNR,
   NvmeAdminOpcode,
+  NvmeEffectsLog,
   NvmeIdCtrl,
   NvmeIdNs,
   NvmeNsList,
@@ -43,6 +47,8 @@ export interface TinyNamespace {
   readonly lbaShift?: number;
   /** Sixteen bytes; default: none, then the disk is named by serial and model. */
   readonly uuid?: Uint8Array;
+  /** Other fields of Identify Namespace. */
+  readonly identify?: Parameters<typeof NvmeIdNs.encode>[0];
 }
 
 /** What the model is made from. */
@@ -52,6 +58,9 @@ export interface TinyControllerOptions {
   readonly identify?: Parameters<typeof NvmeIdCtrl.encode>[0];
   /** Version register; default 1.4. */
   readonly vs?: number;
+  /** Entries of the effects log that differ from the defaults (supported; writes change blocks), by opcode. */
+  readonly adminEffects?: Readonly<Record<number, number>>;
+  readonly ioEffects?: Readonly<Record<number, number>>;
 }
 
 /** How the model answers a command. */
@@ -59,6 +68,7 @@ export interface TinyAnswer {
   /** Status without the phase bit. */
   readonly status: number;
   readonly result: number;
+  readonly resultHi?: number;
   /** Bytes for the host. */
   readonly data: Uint8Array | null;
 }
@@ -181,7 +191,8 @@ export class TinyController {
   private log(lid: number, lengthBytes: number): TinyAnswer {
     if (lid === NVME_LOG_SMART)
       return give(NvmeSmartLog.encode({ temperature: [323 & 0xff, 323 >>> 8], availSpare: 100 }));
-    if (lid === NVME_LOG_CMD_EFFECTS || lid === 4) return give(new Uint8Array(lengthBytes));
+    if (lid === NVME_LOG_CMD_EFFECTS) return give(effectsLog(this.options));
+    if (lid === NVME_LOG_CHANGED_NS) return give(new Uint8Array(lengthBytes));
     return refuse(NVME_SC_INVALID_FIELD);
   }
 
@@ -219,13 +230,33 @@ export class TinyController {
   }
 }
 
-function identifyNs({ blocks, lbaShift }: TinyNamespace): Uint8Array {
+const ADMIN_OPCODES = [
+  NvmeAdminOpcode.getLogPage,
+  NvmeAdminOpcode.identify,
+  NvmeAdminOpcode.setFeatures,
+  NvmeAdminOpcode.getFeatures,
+];
+const WRITING = NVME_CMD_EFFECTS_CSUPP | NVME_CMD_EFFECTS_LBCC;
+
+function effectsLog({ adminEffects = {}, ioEffects = {} }: TinyControllerOptions): Uint8Array {
+  const acs = new Array<number>(256).fill(0);
+  const iocs = new Array<number>(256).fill(0);
+  for (const opcode of ADMIN_OPCODES) acs[opcode] = NVME_CMD_EFFECTS_CSUPP;
+  for (const opcode of [NvmeNvmOpcode.flush, NvmeNvmOpcode.read]) iocs[opcode] = NVME_CMD_EFFECTS_CSUPP;
+  for (const opcode of [NvmeNvmOpcode.write, NvmeNvmOpcode.writeZeroes, NvmeNvmOpcode.dsm]) iocs[opcode] = WRITING;
+  for (const [opcode, effects] of Object.entries(adminEffects)) acs[Number(opcode)] = effects;
+  for (const [opcode, effects] of Object.entries(ioEffects)) iocs[Number(opcode)] = effects;
+  return NvmeEffectsLog.encode({ acs, iocs });
+}
+
+function identifyNs({ blocks, lbaShift, identify }: TinyNamespace): Uint8Array {
   return NvmeIdNs.encode({
     nsze: blocks,
     ncap: blocks,
     nuse: blocks,
     dlfeat: 9,
     lbaf: [{ ms: 0, ds: lbaShift ?? 9, rp: 0 }],
+    ...identify,
   });
 }
 

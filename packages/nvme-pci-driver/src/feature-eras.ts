@@ -1,0 +1,73 @@
+/**
+ * What the driver can use of a controller in each era, and its tables of devices and parameters; a part of eras.ts.
+ * Kernel counterpart: drivers/nvme/host/pci.c of 4.10, 4.13, 6.1 and 6.12.
+ */
+import type { KernelProfile } from '@nvme-stack/kernel';
+import type { PciDeviceId } from '@nvme-stack/pci-bus/ports';
+import { NVME_ID_TABLES } from './id-table.js';
+import { NVME_PARAM_LISTS, type ParamSpec } from './module-params.js';
+
+/** How an era uses a controller memory buffer. */
+export interface CmbUse {
+  /** The driver enables the buffer first, where CAP.CMBS says that it must (since 1.4 of the specification). */
+  readonly enables: boolean;
+  /** Mapped once, or anew each time the function is enabled. */
+  readonly keeps: boolean;
+  /** When its files are there: when the controller has one, or when the driver has mapped it. */
+  readonly shownWhen: 'size' | 'mapped';
+}
+
+/** Devices that code knows by their numbers. */
+export type KnownDevice = 'apple' | 'pm1725';
+
+/** One era's features. */
+export interface NvmePciFeatures {
+  readonly idTable: readonly PciDeviceId[];
+  readonly params: readonly ParamSpec[];
+  /** Whose queues have another depth, whatever they say. */
+  readonly knownDevices: readonly KnownDevice[];
+  /** Lines about them name the PCI function, not the controller. */
+  readonly namesFunction: boolean;
+  readonly cmb: CmbUse;
+  /** Names of the files that only PCI controllers have. */
+  readonly attributes: readonly string[];
+  /** Lends host memory to controllers that ask for it; and takes it back before it disables one that lives. */
+  readonly hostMem: 'none' | 'kept' | 'taken-back';
+  /** Large pieces are described by SGLs where the controller takes them. */
+  readonly sgls: boolean;
+}
+
+const MODERN: Omit<NvmePciFeatures, 'idTable' | 'params'> = {
+  knownDevices: ['pm1725'],
+  namesFunction: false,
+  cmb: { enables: true, keeps: true, shownWhen: 'size' },
+  attributes: ['cmb', 'cmbloc', 'cmbsz', 'hmb'],
+  hostMem: 'kept',
+  sgls: true,
+};
+
+/** The table. */
+export const NVME_PCI_FEATURES: Readonly<Record<KernelProfile, NvmePciFeatures>> = {
+  '6.12': { ...MODERN, idTable: NVME_ID_TABLES['6.12'], params: NVME_PARAM_LISTS['6.12'] },
+  '6.1': { ...MODERN, idTable: NVME_ID_TABLES['6.1'], params: NVME_PARAM_LISTS['6.1'] },
+  '4.13': {
+    idTable: NVME_ID_TABLES['4.13'],
+    params: NVME_PARAM_LISTS['4.13'],
+    knownDevices: ['apple', 'pm1725'],
+    namesFunction: false,
+    cmb: { enables: false, keeps: false, shownWhen: 'mapped' },
+    attributes: ['cmb'],
+    hostMem: 'taken-back',
+    sgls: false,
+  },
+  '4.10': {
+    idTable: NVME_ID_TABLES['4.10'],
+    params: NVME_PARAM_LISTS['4.10'],
+    knownDevices: ['apple'],
+    namesFunction: true,
+    cmb: { enables: false, keeps: false, shownWhen: 'size' },
+    attributes: ['cmb'],
+    hostMem: 'none',
+    sgls: false,
+  },
+};

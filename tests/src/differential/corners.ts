@@ -1,0 +1,101 @@
+/** The two controllers, configured alike, each behind its platform with the same host above. */
+import { createIrqs } from '@nvme-stack/irq';
+import type { DmaDevice, KernelInstance } from '@nvme-stack/kernel';
+import { createTestKernel, testHostLoop } from '@nvme-stack/kernel/testing';
+import { qemuBoard } from '@nvme-stack/machine/node';
+import { createNvmeController } from '@nvme-stack/nvme-controller';
+import type { PciBus, PciDev, PciHostBridge } from '@nvme-stack/pci-bus/ports';
+import { createPciStack } from '@nvme-stack/pci-bus/testing';
+import { PCI_CAP_ID_MSIX, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE } from '@nvme-stack/pci-function';
+import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { startQemu } from '@nvme-stack/platform-qemu/node';
+import { RawHost } from './raw-host.js';
+
+const SERIAL = 'differential';
+const SLOT = 1;
+const NVME = '0000:00:01.0';
+const BAR_BYTES = 0x2000;
+/** Of the host's own; the stream makes and deletes others. */
+export const IO_QUEUES = 2;
+export const NAMESPACE_BYTES = 1 << 20;
+
+/** A controller with a host above it. */
+export interface Corner {
+  readonly name: 'ours' | 'QEMU';
+  readonly host: RawHost;
+  /** Runs a body where the host may act. */
+  run<T>(body: () => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Our controller. */
+export async function ourCorner(): Promise<Corner> {
+  const instance = createTestKernel({ checks: 'off', trace: 'off', nrCpus: 1, memoryBytes: 4 << 20 });
+  const { kernel } = instance;
+  const irqs = createIrqs({ kernel });
+  const controller = createNvmeController({
+    preset: 'qemu-7.2',
+    serial: SERIAL,
+    namespaces: [{ sizeBytes: NAMESPACE_BYTES }],
+  });
+  const slots = [{ slot: SLOT, function: controller }];
+  const { hostBridge } = createPlatformSim({ kernel, irqs, slots });
+  return corner('ours', instance, createPciStack(kernel, irqs).bus, hostBridge, async () => {});
+}
+
+/** QEMU's. */
+export async function qemuCorner(): Promise<Corner> {
+  const qemu = await startQemu({
+    ramMiB: 16,
+    bells: 1,
+    controllers: [{ slot: SLOT, serial: SERIAL, namespaces: [{ sizeBytes: NAMESPACE_BYTES }] }],
+  });
+  const board = qemuBoard(qemu);
+  const instance = createTestKernel({
+    checks: 'off',
+    trace: 'off',
+    nrCpus: 1,
+    memoryBytes: 4 << 20,
+    clock: board.clock,
+    costs: board.costs,
+    host: board.host(testHostLoop),
+  });
+  const { kernel } = instance;
+  board.onFailure((reason) => instance.door.close(reason));
+  const irqs = createIrqs({ kernel });
+  const { hostBridge } = board.platform({ kernel, irqs });
+  // The host polls: nobody waits for an interrupt.
+  (board.clock as { look: unknown }).look = null;
+  return corner('QEMU', instance, createPciStack(kernel, irqs).bus, hostBridge, () => qemu.stop());
+}
+
+async function corner(
+  name: Corner['name'],
+  { door }: KernelInstance,
+  bus: PciBus,
+  hostBridge: PciHostBridge,
+  stop: () => Promise<void>,
+): Promise<Corner> {
+  const run: Corner['run'] = (body) => door.call('host', body);
+  const host = await run(async () => {
+    await bus.pciHostProbe(hostBridge);
+    const pdev = bus.pciGetDevice(NVME) as PciDev;
+    await bus.pciEnableDeviceMem(pdev);
+    bus.pciSetMaster(pdev);
+    // On, so that every vector may be named; the entries of its table stay masked.
+    const at = bus.pciFindCapability(pdev, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS;
+    bus.pciWriteConfigWord(pdev, at, bus.pciReadConfigWord(pdev, at) | PCI_MSIX_FLAGS_ENABLE);
+    const registers = bus.ioremap(pdev, 0, BAR_BYTES);
+    if (registers === null) throw new Error(`${name}: BAR 0 cannot be mapped`);
+    return new RawHost(registers, pdev.dev.dma as DmaDevice, IO_QUEUES);
+  });
+  return {
+    name,
+    host,
+    run,
+    close: async () => {
+      door.close('the comparison is over');
+      await stop();
+    },
+  };
+}
