@@ -12,6 +12,7 @@ export interface KeySource {
 /** What a key means. */
 export type Answer = 'next' | 'quit';
 
+const ESCAPE = '\u001b';
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
 
@@ -48,7 +49,8 @@ export class Keys {
     this.listening = true;
     this.source.on('data', (data) => {
       const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
-      if (this.source.isTTY === true) this.pending.push(text);
+      // What begins with an escape is one key, as an arrow is; other characters are keys of their own.
+      if (this.source.isTTY === true) this.pending.push(...(text.startsWith(ESCAPE) ? [text] : text));
       else this.pending.push(...text.replace(/\n$/, '').split('\n'));
       this.wake?.();
     });

@@ -90,6 +90,14 @@ describe('keys', () => {
     expect(input.raw).toEqual([true, false]);
   });
 
+  it('are all taken that were typed at once', async () => {
+    const input = new FakeInput(true);
+    const keys = new Keys(input);
+    const first = keys.next();
+    input.emit('data', ' q');
+    expect([await first, await keys.next()]).toEqual(['next', 'quit']);
+  });
+
   it('are lines where there is no terminal, and its end stands for the rest', async () => {
     const input = new FakeInput(false);
     const keys = new Keys(input);

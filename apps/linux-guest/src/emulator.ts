@@ -76,7 +76,15 @@ export async function createEmulator(boot: Partial<ConstructorParameters<typeof 
 }
 
 /** The state of a guest that has booted and waits for `insmod nvme`; from the cache, or made now. */
-export async function bootedState(report: (line: string) => void = () => {}): Promise<ArrayBuffer> {
+export function bootedState(report: (line: string) => void = () => {}): Promise<ArrayBuffer> {
+  state ??= findState(report);
+  return state;
+}
+
+/** Unpacked once per process; a failure is what every later call gets, too. */
+let state: Promise<ArrayBuffer> | null = null;
+
+async function findState(report: (line: string) => void): Promise<ArrayBuffer> {
   const files = debianFiles();
   const initramfs = buildInitramfs(files);
   const key = createHash('sha256')
@@ -88,12 +96,12 @@ export async function bootedState(report: (line: string) => void = () => {}): Pr
   const path = join(folder, `linux-${key}.state.gz`);
   if (existsSync(path)) return exactBuffer(gunzipSync(readFileSync(path)));
   report('Booting the guest once; later runs start from the snapshot.');
-  const state = await bootToAgent(files, initramfs);
+  const booted = await bootToAgent(files, initramfs);
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder)) if (/^linux-\w+\.state\.gz$/.test(name)) rmSync(join(folder, name));
-  writeFileSync(`${path}.${process.pid}`, gzipSync(new Uint8Array(state), { level: 3 }));
+  writeFileSync(`${path}.${process.pid}`, gzipSync(new Uint8Array(booted), { level: 3 }));
   renameSync(`${path}.${process.pid}`, path);
-  return state;
+  return booted;
 }
 
 async function bootToAgent(files: DebianFiles, initramfs: Uint8Array): Promise<ArrayBuffer> {

@@ -48,7 +48,9 @@ describe('the command line', () => {
       /^--fault: faults\.faults\[0\]\.kind "melt" is not allowed: it must be one of /,
     );
     const controller = file('controller.json', '{"mdts":99,"namespaces":[]}');
-    expect(await refuse('--controller', controller)).toBe('--controller: mdts 99 is not allowed: it must be a whole number from 0 to 15.\n');
+    expect(await refuse('--controller', controller)).toBe(
+      '--controller: mdts 99 is not allowed: it must be a whole number from 0 to 15.\n',
+    );
     expect(await refuse('--controller', file('null.json', 'null'))).toMatch(/^--controller: /);
   });
 

@@ -51,6 +51,30 @@ describe('device_add_disk', () => {
     expect(m.deviceCore.listNodes()).toContain('nvme0n1');
   });
 
+  it('has a backing device, and refuses what it cannot do', async () => {
+    const m = createTestMachine();
+    await m.run(async () => {
+      await liveDisk(m, { sectors: 2048 });
+    });
+    const { sysfs } = m.deviceCore;
+    const write = (file: string, text: string) => m.run(() => sysfs.write(`/sys/block/nvme0n1/${file}`, text));
+    expect(sysfs.readlink('/sys/class/bdi/259:0')).toBe('../../devices/virtual/bdi/259:0');
+    await write('bdi/read_ahead_kb', '64');
+    expect(sysfs.read('/sys/block/nvme0n1/queue/read_ahead_kb')).toBe('64\n');
+    await write('bdi/max_ratio', '50');
+    for (const [file, text, code] of [
+      ['bdi/min_ratio', '51', 'EINVAL'],
+      ['bdi/read_ahead_kb', 'much', 'EINVAL'],
+      ['events_poll_msecs', '1000', 'ENODEV'],
+      ['queue/io_poll', '1', 'EINVAL'],
+      ['integrity/read_verify', 'yes', 'EINVAL'],
+      ['integrity/format', 'none', 'EACCES'],
+    ] as const)
+      await expect(write(file, text)).rejects.toMatchObject({ code });
+    await write('queue/rotational', '1');
+    expect(sysfs.read('/sys/block/nvme0n1/queue/rotational')).toBe('1\n');
+  });
+
   it('leaves nothing behind when it is deleted', async () => {
     const m = createTestMachine();
     await m.run(async () => m.blkMq.blkDevInit());

@@ -151,16 +151,15 @@ function dispatchRqList(blk: Blk, hctx: HwCtx, list: RequestList): boolean {
   const { trace } = blk;
   if (blk.functions) trace.enter('blk_mq_dispatch_rq_list');
   const { ops } = hctx.queue.tagSet;
-  const { bd } = hctx;
+  const { bd, tagless: waiting } = hctx;
   let queued = 0;
   let needCommit = false;
   let status: BlkStatus = BLK_STS_OK;
   for (let rq = list.shift(); rq !== null; rq = list.shift()) {
     if (rq.tag < 0 && !getDriverTag(rq)) {
-      markTagWait(hctx);
-      status = BLK_STS_DEV_RESOURCE;
-      list.pushHead(rq);
-      break;
+      // Those behind it that have a tag already may be the ones whose tags it waits for.
+      waiting.pushTail(rq);
+      continue;
     }
     bd.rq = rq;
     bd.last = list.count === 0;
@@ -176,6 +175,12 @@ function dispatchRqList(blk: Blk, hctx: HwCtx, list: RequestList): boolean {
     }
     needCommit = queued > 0;
     endRequest(blk, rq, status);
+  }
+  if (waiting.count > 0) {
+    markTagWait(hctx);
+    if (list.count === 0) status = BLK_STS_DEV_RESOURCE;
+    waiting.append(list);
+    list.append(waiting);
   }
   const busy = list.count > 0;
   if ((busy || needCommit) && queued > 0) ops.commitRqs?.(hctx);

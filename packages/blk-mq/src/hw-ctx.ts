@@ -45,6 +45,8 @@ export class HwCtx implements BlkMqHwCtx, HasKernel {
   readonly bd = new QueueData();
   /** Requests that go before any scheduler's. @kernel include/linux/blk-mq.h blk_mq_hw_ctx.dispatch */
   readonly dispatch = new RequestList();
+  /** While a list is dispatched: those of it that got no tag of the driver's. */
+  readonly tagless = new RequestList();
   /** A request could not be queued: run again when one of this queue is freed. @kernel BLK_MQ_S_SCHED_RESTART */
   restart = false;
   runWork: DelayedWork | null = null;

@@ -30,8 +30,6 @@ import {
   MQ_RQ_IDLE,
   REQ_FUA,
   REQ_NOWAIT,
-  REQ_OP_DRV_IN,
-  REQ_OP_DRV_OUT,
   REQ_OP_MASK,
   REQ_OP_READ,
   REQ_OP_WRITE,
@@ -202,7 +200,7 @@ export function hctxType(opf: number): number {
 
 /** The tags a bio's request comes from: the scheduler's, when it goes through one. */
 export function tagsFor(hctx: HwCtx, bio: BioImpl): Tags {
-  return hctx.schedTags !== null && usesScheduler(bio.opf) ? hctx.schedTags : hctx.tags;
+  return hctx.schedTags !== null && usesScheduler(hctx.queue, bio.opf) ? hctx.schedTags : hctx.tags;
 }
 
 /** @kernel block/blk-mq-tag.c __blk_mq_get_tag */
@@ -257,10 +255,10 @@ export function rqCtxInit(blk: Blk, q: Queue, opf: number, rq: RequestImpl, hctx
   return rq;
 }
 
-/** Flushes and driver-private requests go round the scheduler. */
-function usesScheduler(opf: number): boolean {
-  const op = opf & REQ_OP_MASK;
-  return (opf & FLUSH_FLAGS) === 0 && op !== REQ_OP_DRV_IN && op !== REQ_OP_DRV_OUT;
+/** What becomes a flush sequence goes round the scheduler, with a tag of the driver's, which its flush borrows. */
+function usesScheduler({ writeCache, limits }: Queue, opf: number): boolean {
+  if (!writeCache || (opf & FLUSH_FLAGS) === 0) return true;
+  return (opf & REQ_PREFLUSH) === 0 && limits.fua;
 }
 
 /** @kernel block/blk-mq.c blk_mq_submit_bio (from trace_block_getrq on) */

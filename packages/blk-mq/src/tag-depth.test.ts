@@ -2,7 +2,7 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 import { createTestMachine, liveDisk, TEST_LIMITS, type TestDisk, type TestMachine } from './fixtures/test-machine.js';
-import { type Gendisk, REQ_OP_READ, REQ_OP_WRITE } from './ports.js';
+import { type Gendisk, REQ_FUA, REQ_OP_READ, REQ_OP_WRITE, REQ_PREFLUSH } from './ports.js';
 import { makeBio } from './testing/bios.js';
 
 const QUEUE = '/sys/block/nvme0n1/queue';
@@ -117,9 +117,27 @@ describe('a scheduler', () => {
       await finishAll(m, made);
       expect(driver.seen.map(({ sector, lengthBytes }) => [sector, lengthBytes])).toEqual([
         [4096, 4096],
-        [0, 3 * 4096],
+        // It had left the scheduler to wait for the tag when the next one came.
+        [0, 4096],
+        [8, 2 * 4096],
       ]);
       expect(count.ended).toBe(4);
+    });
+  });
+
+  it('never lets those with a tag wait behind those without: flushes and passthrough among writes', async () => {
+    const m = createTestMachine();
+    await m.run(async () => {
+      const made = await liveDisk(m, { sectors: 8192, latencyNs: 5000 }, { nrHwQueues: 1, queueDepth: 2 });
+      const { disk } = made;
+      const counts = [1, 2, 3].map(() => [
+        submitAll(m, disk, [0, 64, 128]),
+        submitAll(m, disk, [256, 320], REQ_OP_WRITE | REQ_FUA),
+        submitAll(m, disk, [512], REQ_OP_WRITE | REQ_PREFLUSH),
+        submitAll(m, disk, [640, 704]),
+      ]);
+      await sleepNs(m.kernel, 10e6);
+      expect(counts.map((round) => round.map(({ ended }) => ended))).toEqual(counts.map(() => [3, 2, 1, 2]));
     });
   });
 

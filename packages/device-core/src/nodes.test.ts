@@ -107,6 +107,25 @@ describe('a character device', () => {
     await expect(open('/etc/passwd')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it('opens for others as its mode says, and for an administrator always', async () => {
+    const { core, run, dev, cdev } = await controllerNode();
+    await run(() => core.cdevDeviceAdd(cdev, dev));
+    const open = (read: boolean, write: boolean, sysAdmin: boolean) =>
+      run(async () => {
+        const file = await core.open('/dev/nvme0', { read, write, sysAdmin });
+        await core.close(file);
+        return [file.readable, file.writable, file.sysAdmin];
+      });
+    expect(core.statNode('/dev/nvme0')).toEqual({ kind: 'char', mode: 0o600, devt: dev.devt });
+    await expect(open(true, false, false)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(await open(true, true, true)).toEqual([true, true, true]);
+    core.chmodNode('/dev/nvme0', 0o604);
+    expect(await open(true, false, false)).toEqual([true, false, false]);
+    await expect(open(true, true, false)).rejects.toMatchObject({ code: 'EACCES' });
+    expect(() => core.chmodNode('/dev/nvme0', 0o1000)).toThrow('allowed are 0 to 0o777');
+    expect(() => core.chmodNode('/dev/nvme9', 0o600)).toThrow('ENOENT');
+  });
+
   it('takes the next free major number, and shows it in /proc/devices', async () => {
     const { core, run, kernel } = await controllerNode();
     await run(async () => {

@@ -1,3 +1,4 @@
+import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 import { createTestCore } from './fixtures/test-core.js';
 import type { Attribute, DeviceClass } from './ports.js';
@@ -248,5 +249,43 @@ describe('sysfs', () => {
       core.kobjectDel(mod);
     });
     expect(core.sysfs.list('/sys/module')).toEqual([]);
+  });
+});
+
+describe('a file that asks its device', () => {
+  it('is shown as it was by read, and as it is by cat', async () => {
+    const { core, run, kernel } = createTestCore();
+    let shown = 1;
+    const kobj = core.kobjectCreate('thing', null);
+    core.sysfsCreateFile(kobj, {
+      name: 'value',
+      mode: 0o444,
+      show: () => `${shown}\n`,
+      fetch: async () => {
+        await sleepNs({ kernel }, 1000);
+        shown++;
+      },
+    });
+    expect(core.sysfs.read('/sys/thing/value')).toBe('1\n');
+    expect(await run(() => core.sysfs.cat('/sys/thing/value'))).toBe('2\n');
+    expect(core.sysfs.read('/sys/thing/value')).toBe('2\n');
+    await expect(run(() => core.sysfs.cat('/sys/thing'))).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+});
+
+describe('a device that is not complete yet', () => {
+  it('is not spoken of', async () => {
+    const { core, run } = createTestCore();
+    const cls: DeviceClass = { name: 'shy' };
+    await run(async () => {
+      core.classRegister(cls);
+      const dev = core.deviceInitialize({ name: 'quiet0', parent: null, container: null, class: cls });
+      dev.ueventSuppress = true;
+      await core.deviceAdd(dev);
+      expect(core.uevents.some(({ devpath }) => devpath.endsWith('/quiet0'))).toBe(false);
+      dev.ueventSuppress = false;
+      core.deviceUevent(dev, 'add');
+      expect(core.uevents.at(-1)).toMatchObject({ action: 'add', env: { SUBSYSTEM: 'shy' } });
+    });
   });
 });

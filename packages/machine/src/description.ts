@@ -173,7 +173,7 @@ const NVME: JsonSchema = {
     mdts: integer(0, 15, 'Largest transfer as a power of two of 4 KiB pages; 0: no limit.'),
     maxIoQueuePairs: integer(0, 2047, 'I/O queue pairs the controller grants; 0: it is administrative.'),
     msixVectors: integer(1, 2048, 'MSI-X vectors.'),
-    mqes: integer(0, 0xffff, 'CAP.MQES, largest queue, 0-based.'),
+    mqes: integer(1, 0xffff, 'CAP.MQES, largest queue, 0-based.'),
     timeout: integer(0, 255, 'CAP.TO in units of 500 ms.'),
     dstrd: integer(0, 8, 'CAP.DSTRD: doorbell stride 4 << n bytes.'),
     readyDelayNs: integer(0, Number.MAX_SAFE_INTEGER, 'Virtual time from CC.EN = 1 to CSTS.RDY = 1.'),

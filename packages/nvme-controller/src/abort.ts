@@ -10,8 +10,8 @@ import { SC_ABORT_REQ, SC_INVALID_FIELD, SC_SUCCESS } from './status.js';
 export function abort(controller: ControllerState, slot: CommandSlot): number {
   const sqid = slot.cdw10 & 0xffff;
   const cid = slot.cdw10 >>> 16;
-  if (!controller.submissionQueues[sqid]) return SC_INVALID_FIELD;
   slot.dw0 = 1;
+  if (!controller.submissionQueues[sqid]) return SC_INVALID_FIELD;
   for (const other of controller.slots) {
     if (other === slot || other.sqid !== sqid || other.cid !== cid) continue;
     if (other.state === SLOT_PARKED) {

@@ -2,6 +2,7 @@
 // Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 §3.4.4.1 (round robin), §3.3.3.
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { adminCommand } from './admin.js';
+import { releaseVector } from './coalescing.js';
 import type { CommandSlot } from './command-slot.js';
 import { completeCommand, postCompletions } from './completion.js';
 import {
@@ -15,7 +16,6 @@ import {
   EVENT_SHUTDOWN,
   EVENT_UNREADY,
 } from './controller-state.js';
-import { releaseVector } from './coalescing.js';
 import { canServeFast, serveFast } from './fast-rw.js';
 import { hardwareDelayNs } from './hardware-delay.js';
 import { readMemory } from './host-access.js';

@@ -4,8 +4,8 @@
 import { finishStoreRequest } from './completion.js';
 import type { ControllerState } from './controller-state.js';
 import { finishInline } from './fast-rw.js';
-import { readMemory, writeMemory } from './host-access.js';
 import { alterData } from './faults/alter-data.js';
+import { readMemory, writeMemory } from './host-access.js';
 import type { Namespace } from './namespace.js';
 import type { BlockStoreClient, CommandFault, DataFault, FAULT_ALTER } from './ports.js';
 import type { SubmissionQueue } from './queues.js';

@@ -23,7 +23,8 @@ import * as trace from './trace-events.js';
 /** A store is done with a slot's request: takes the next step of its command, or completes it. */
 export function finishStoreRequest(controller: ControllerState, slot: CommandSlot, storeStatus: number): void {
   if (slot.state === SLOT_ORPHAN) {
-    controller.freeSlot(slot);
+    // After a restore there is another in its place.
+    if (controller.slots[slot.index] === slot) controller.freeSlot(slot);
     return;
   }
   slot.state = SLOT_ACTIVE;

@@ -24,6 +24,7 @@ import type {
 } from './ports.js';
 import { readRegister, writeRegister } from './registers.js';
 import { resetQueues } from './reset.js';
+import { type ControllerSnapshot, restoreSnapshot, takeSnapshot } from './snapshot.js';
 import { SparseBlockStore } from './store/sparse-block-store.js';
 import * as trace from './trace-events.js';
 
@@ -156,6 +157,14 @@ class NvmeDevice implements NvmeController {
       registers.acqHi = 0;
     }
     this.#endpoint.reset();
+  }
+
+  snapshot(): ControllerSnapshot {
+    return takeSnapshot(this.#state);
+  }
+
+  restore(snapshot: ControllerSnapshot): void {
+    restoreSnapshot(this.#state, snapshot);
   }
 
   setCriticalWarning(bits: number): void {

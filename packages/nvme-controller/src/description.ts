@@ -138,7 +138,7 @@ export function resolveDescription(description: NvmeControllerDescription): Reso
   checkNumber('mdts', merged.mdts, 0, 15);
   checkNumber('maxIoQueuePairs', merged.maxIoQueuePairs, 0, 2047);
   checkNumber('msixVectors', merged.msixVectors, 1, 2048);
-  checkNumber('mqes', merged.mqes, 0, 0xffff);
+  checkNumber('mqes', merged.mqes, 1, 0xffff);
   checkNumber('timeout', merged.timeout, 0, 255);
   checkNumber('dstrd', merged.dstrd, 0, 8);
   checkNumber('readyDelayNs', merged.readyDelayNs, 0, Number.MAX_SAFE_INTEGER);

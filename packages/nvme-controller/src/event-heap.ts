@@ -55,6 +55,19 @@ export class EventHeap {
     this.#put(at, time, sequence, this.kinds[last] as number, this.args[last] as number);
   }
 
+  /** Takes the events of another heap, in its own order. */
+  load(
+    events: readonly (readonly [timeNs: number, sequence: number, kind: number, arg: number])[],
+    nextSequence: number,
+  ): void {
+    while (this.times.length < events.length) this.#grow();
+    this.count = events.length;
+    this.nextSequence = nextSequence;
+    events.forEach(([timeNs, sequence, kind, arg], at) => {
+      this.#put(at, timeNs, sequence, kind, arg);
+    });
+  }
+
   /** Forgets all events. */
   clear(): void {
     this.count = 0;

@@ -34,7 +34,7 @@ function structureOf(controller: ControllerState, nsid: number, cns: number, csi
       return structures.commandSetList();
     case nvme.NVME_ID_CNS_NS_ACTIVE_LIST_CS:
     case nvme.NVME_ID_CNS_CS_NS_PRESENT_LIST:
-      if (csi !== nvme.NVME_CSI_NVM) return sc.SC_INVALID_FIELD;
+      if (csi !== nvme.NVME_CSI_NVM && !isBeyondLists(nsid)) return sc.SC_INVALID_FIELD;
       return namespaceList(controller, nsid, cns === nvme.NVME_ID_CNS_NS_ACTIVE_LIST_CS);
     case nvme.NVME_ID_CNS_NS_ACTIVE_LIST:
     case nvme.NVME_ID_CNS_NS_PRESENT_LIST:
@@ -51,8 +51,10 @@ function structureOf(controller: ControllerState, nsid: number, cns: number, csi
 }
 
 /** Lists start after nsid; the two largest values leave no room for any. */
+const isBeyondLists = (nsid: number): boolean => nsid >= 0xfffffffe;
+
 function namespaceList(controller: ControllerState, nsid: number, activeOnly: boolean): Uint8Array | number {
-  if (nsid >= 0xfffffffe) return sc.SC_INVALID_NS;
+  if (isBeyondLists(nsid)) return sc.SC_INVALID_NS;
   return structures.namespaceList(controller, nsid, activeOnly);
 }
 

@@ -12,6 +12,7 @@ export {
 } from './faults/check.js';
 export * from './faults/rule.js';
 export * from './ports.js';
+export type { ControllerSnapshot } from './snapshot.js';
 export { MemoryBlockStore } from './store/memory-block-store.js';
 export { SparseBlockStore } from './store/sparse-block-store.js';
 export * from './trace-events.js';

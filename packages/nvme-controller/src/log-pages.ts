@@ -20,7 +20,8 @@ export function getLogPage(controller: ControllerState, slot: CommandSlot): numb
   const offset = slot.cdw13 * 0x100000000 + slot.cdw12;
   const retain = (slot.cdw10 & RETAIN_ASYNC_EVENT) !== 0;
   if (controller.tracing) controller.host?.trace(trace.TRACE_GET_LOG, slot.cid, lid, length, offset);
-  if (offset % 4 !== 0) return sc.SC_INVALID_FIELD;
+  if (offset % 4 !== 0 || length > controller.maxTransferBytes) return sc.SC_INVALID_FIELD;
+  if (lid === nvme.NVME_LOG_SMART && offset >= nvme.NvmeSmartLog.sizeBytes) return sc.SC_INVALID_FIELD;
   const page = logPage(controller, slot, lid);
   if (typeof page === 'number') return page;
   if (offset >= page.length) return sc.SC_INVALID_FIELD;

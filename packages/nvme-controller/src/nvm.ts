@@ -26,14 +26,13 @@ const FUA = 0x40000000;
 
 /** Executes an I/O command; returns its status or PENDING. */
 export function nvmCommand(controller: ControllerState, slot: CommandSlot): number {
-  if ((slot.flags & 3) !== 0) return sc.SC_INVALID_FIELD_RETRY;
   const { opcode, nsid } = slot;
-  if (opcode === FLUSH && nsid === nvme.NVME_NSID_ALL) return flushAll(controller, slot);
   if (nsid === 0 || (nsid >= controller.namespaces.length && nsid !== nvme.NVME_NSID_ALL)) return sc.SC_INVALID_NS;
+  if (opcode === FLUSH && nsid === nvme.NVME_NSID_ALL) return flushAll(controller, slot);
   const namespace = nsid === nvme.NVME_NSID_ALL ? null : (controller.namespaces[nsid] as Namespace | null);
-  if (namespace === null || !namespace.isActive) {
-    return isSupported(opcode) ? sc.SC_INVALID_FIELD : sc.SC_INVALID_OPCODE;
-  }
+  if (namespace === null || !namespace.isActive) return sc.SC_INVALID_FIELD;
+  if (!isSupported(opcode)) return sc.SC_INVALID_OPCODE;
+  if ((slot.flags & 3) !== 0) return sc.SC_INVALID_FIELD_RETRY;
   slot.namespace = namespace;
   switch (opcode) {
     case READ:
@@ -78,13 +77,23 @@ export function transferLength(controller: ControllerState, slot: CommandSlot): 
   return ((slot.cdw12 & 0xffff) + 1) * (controller.namespaces[slot.nsid]?.blockSize ?? 0);
 }
 
-/** The next step after a store was done with a request; returns a status or PENDING. */
+/** The next step after a store was done with a request; returns a status or PENDING. Which commands count: [NVM] 1.4.2.7-10. */
 export function continueStoreRequest(controller: ControllerState, slot: CommandSlot): number {
   switch (slot.opcode) {
     case DSM:
       return slot.step < slot.steps ? continueDatasetManagement(slot) : sc.SC_SUCCESS;
     case COPY:
-      return slot.step < slot.steps ? continueCopy(slot) : sc.SC_SUCCESS;
+      if (slot.step < slot.steps) return continueCopy(slot);
+      controller.health.hostReadCommands++;
+      controller.health.hostWriteCommands++;
+      break;
+    case COMPARE:
+      controller.health.hostReadCommands++;
+      controller.health.bytesRead += slot.lengthBytes;
+      break;
+    case VERIFY:
+      controller.health.bytesRead += verifiedBytes(slot);
+      break;
     case READ:
       controller.health.hostReadCommands++;
       controller.health.bytesRead += slot.lengthBytes;
@@ -176,6 +185,9 @@ function verify(controller: ControllerState, slot: CommandSlot, namespace: Names
   namespace.store.read(slba * namespace.blockSize, length, slot);
   return sc.PENDING;
 }
+
+const verifiedBytes = (slot: CommandSlot): number =>
+  ((slot.cdw12 & 0xffff) + 1) * (slot.namespace as Namespace).blockSize;
 
 function writeZeroes(slot: CommandSlot, namespace: Namespace): number {
   const slba = slot.cdw11 * 0x100000000 + slot.cdw10;

@@ -2,6 +2,7 @@
 // Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 base, [NVM] 1.0 command set.
 import type { PciFunction } from '@nvme-stack/pci-function';
 import type { FaultPlanDescription, FaultRule } from './faults/rule.js';
+import type { ControllerSnapshot } from './snapshot.js';
 
 /** Store status: done. */
 export const BLOCK_STORE_OK = 0;
@@ -197,6 +198,10 @@ export interface NvmeController extends PciFunction {
   readonly hmb: HmbReport | null;
   /** The power state at present. */
   readonly powerState: number;
+  /** The controller as plain data, without its media; throws a RangeError for one that has CMB, HMB or power states. */
+  snapshot(): ControllerSnapshot;
+  /** Takes a snapshot of a controller of the same description; what it was doing is dropped. Throws a RangeError. */
+  restore(snapshot: ControllerSnapshot): void;
   /** Misbehaviour as plain data, at run time. */
   readonly faults: FaultControl;
   /** Commands fetched and not yet completed; asynchronous event requests included. */

@@ -182,7 +182,7 @@ describe('mapSgl', () => {
     ['an unknown inline type', 0x400d, (memory) => sgl(memory, 0x1000, 512, 0x70, 512)],
     ['a segment length that is no multiple of 16', 0x400d, (memory) => sgl(memory, 0x1000, 24, 0x30, 512)],
     ['a bit bucket in a list', 0x4011, (memory) => sgl(memory, 0x4000, 16, 0x30, 512)],
-    ['a segment inside a last segment', 0x400e, (memory) => sgl(memory, 0x5000, 16, 0x30, 512)],
+    ['a segment inside a last segment', 0x400d, (memory) => sgl(memory, 0x5000, 16, 0x30, 512)],
     ['a chain without end', 0x400e, (memory) => sgl(memory, 0x6000, 16, 0x20, 512)],
     ['a list that cannot be read', 0x4004, (memory) => sgl(memory, 0x9000, 16, 0x30, 512)],
   ];

@@ -90,11 +90,13 @@ function walkOneSegment(
     }
     const at = within * DESCRIPTOR_BYTES;
     const type = view.getUint8(at + 15);
-    if (type === TYPE_SEGMENT || type === TYPE_LAST_SEGMENT) {
-      return isLast || i !== descriptors - 1 ? SC_SGL_INVALID_COUNT : CONTINUE;
-    }
+    const isSegment = type === TYPE_SEGMENT || type === TYPE_LAST_SEGMENT;
+    if (isSegment && i !== descriptors - 1) return SC_SGL_INVALID_COUNT;
+    if (isSegment) return isLast ? SC_SGL_INVALID_LAST : CONTINUE;
     if (type !== TYPE_DATA_BLOCK) return SC_SGL_INVALID_TYPE;
     const left = lengthBytes - segments.totalBytes;
+    // Excess descriptors are not accepted: SGLS does not offer it.
+    if (left === 0) return SC_SGL_INVALID_DATA;
     const length = Math.min(left, view.getUint32(at + 8, true));
     if (length > 0) {
       segments.add(view.getUint32(at + 4, true) * 0x100000000 + view.getUint32(at, true), length);

@@ -147,7 +147,7 @@ function overlay(
 
 function acquireAll(core: CoreState): void {
   const { era, deviceCore } = core;
-  core.nvmeWq = alloc(core, era.workqueue);
+  core.nvmeWq = era.workqueue === null ? core.workqueues.systemWq : alloc(core, era.workqueue);
   core.nvmeResetWq = era.resetWorkqueue === null ? core.nvmeWq : alloc(core, era.resetWorkqueue);
   core.nvmeDeleteWq = era.deleteWorkqueue === null ? core.nvmeWq : alloc(core, era.deleteWorkqueue);
   core.ctrlMajor = deviceCore.allocChrdevRegion('nvme', NVME_MINORS);
@@ -182,5 +182,5 @@ export async function nvmeCoreExit(core: CoreState): Promise<void> {
   core.nvmeWq = core.nvmeResetWq = core.nvmeDeleteWq = null;
   if (deleteWq !== null && deleteWq !== wq) await workqueues.destroyWorkqueue(deleteWq);
   if (resetWq !== null && resetWq !== wq) await workqueues.destroyWorkqueue(resetWq);
-  if (wq !== null) await workqueues.destroyWorkqueue(wq);
+  if (wq !== null && wq !== workqueues.systemWq) await workqueues.destroyWorkqueue(wq);
 }

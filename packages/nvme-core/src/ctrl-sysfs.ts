@@ -58,5 +58,6 @@ export function ctrlAttributeGroup(ctrl: Ctrl): AttributeGroup {
     shown('dctype', () => DC_TYPES[ctrl.dctype] ?? 'reserved'),
   ];
   if (ctrl.core.era.passthruErrLog) attributes.push(onOffFile('passthru_err_log_enabled', ctrl));
-  return { attributes };
+  const { laterCtrlFiles } = ctrl.core.era;
+  return { attributes, isVisible: ({ name }) => !laterCtrlFiles.includes(name) };
 }

@@ -37,6 +37,8 @@ export interface EraIoctls {
   /** A namespace's node takes commands for that namespace only. */
   readonly checksNsid: boolean;
   readonly effects: PassthruEffects;
+  /** NVME_IOCTL_SUBSYS_RESET: the transport's affair; or NSSR is written, and the controller reset by itself, or not. */
+  readonly subsystemReset: 'transport' | 'write-and-reset' | 'write';
 }
 
 /** A step of nvme_start_ctrl. */
@@ -77,7 +79,8 @@ export interface NvmeCoreEra {
   readonly transportResets: boolean;
   /** Bits 15:12 of a CID count the uses of its tag. */
   readonly cidGeneration: boolean;
-  readonly workqueue: EraWorkqueue;
+  /** Null: its works run on the system's. */
+  readonly workqueue: EraWorkqueue | null;
   /** Null: resets and deletions run on the one workqueue. */
   readonly resetWorkqueue: EraWorkqueue | null;
   readonly deleteWorkqueue: EraWorkqueue | null;
@@ -103,6 +106,9 @@ export interface NvmeCoreEra {
   readonly passthruErrLog: boolean;
   /** Attributes metadata_bytes and nuse of a namespace. */
   readonly nsUsageAttributes: boolean;
+  /** Files of a controller (on PCI) and of a namespace that came later. */
+  readonly laterCtrlFiles: readonly string[];
+  readonly laterNamespaceFiles: readonly string[];
   readonly ioctls: EraIoctls;
   /** Namespaces of a list are scanned side by side (async_schedule), or in turn. */
   readonly scansInParallel: boolean;
@@ -157,6 +163,8 @@ const V6_12: NvmeCoreEra = {
   namespaceIdentify: 'descriptors-first',
   passthruErrLog: true,
   nsUsageAttributes: true,
+  laterCtrlFiles: [],
+  laterNamespaceFiles: [],
   ioctls: {
     wide: true,
     vectored: true,
@@ -164,6 +172,7 @@ const V6_12: NvmeCoreEra = {
     managementIsAdministrators: true,
     checksNsid: true,
     effects: 'note',
+    subsystemReset: 'transport',
   },
   scansInParallel: true,
   readsMetadataFrozen: false,
@@ -189,7 +198,12 @@ const V6_1: NvmeCoreEra = {
   shutdownByItself: true,
   passthruErrLog: false,
   nsUsageAttributes: false,
-  ioctls: { ...V6_12.ioctls, permission: 'administrator', effects: 'initialise-again' },
+  ioctls: {
+    ...V6_12.ioctls,
+    permission: 'administrator',
+    effects: 'initialise-again',
+    subsystemReset: 'write-and-reset',
+  },
   scansInParallel: false,
   readsMetadataFrozen: true,
   asksP2p: 'after',
@@ -253,6 +267,7 @@ const V4_13: NvmeCoreEra = {
   genericDevices: false,
   namespaceIdentify: 'then-descriptors',
   identifyCnsQuirkBelow12: false,
+  laterCtrlFiles: ['address', 'cntrltype', 'dctype', 'kato', 'numa_node', 'queue_count', 'sqsize', 'subsysnqn'],
   asksP2p: 'never',
   readsMetadataFrozen: false,
   ioctls: {
@@ -262,6 +277,7 @@ const V4_13: NvmeCoreEra = {
     managementIsAdministrators: false,
     checksNsid: false,
     effects: 'none',
+    subsystemReset: 'write',
   },
   ueventsNameTransport: false,
   traceEvents: false,
@@ -273,12 +289,13 @@ const V4_10: NvmeCoreEra = {
   ...V4_13,
   resettingFrom: 'work',
   transportResets: true,
-  workqueue: { name: 'nvme-wq', flags: WQ_UNBOUND | WQ_MEM_RECLAIM },
+  workqueue: null,
   finishSteps: ['keep-alive'],
   startSteps: [],
   readsSubnqn: false,
   latencyTolerance: false,
   namespaceIdentify: 'no-descriptors',
+  laterNamespaceFiles: ['nguid'],
   symbols: { ...SYMBOLS_4, nvme_complete_rq: null },
 };
 

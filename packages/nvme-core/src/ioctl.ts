@@ -4,6 +4,7 @@
  */
 import type { FileOperations, OpenFile } from '@nvme-stack/device-core/ports';
 import { type HasKernel, KernelError, traced } from '@nvme-stack/kernel';
+import { NVME_REG_NSSR, NVME_SUBSYS_RESET } from '@nvme-stack/nvme-protocol';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { passthruCmd, passthruCommand, userIoCommand } from './ioctl-argument.js';
 import { type IoctlCaller, nvmeCmdAllowed, requireSysAdmin } from './ioctl-permission.js';
@@ -24,7 +25,7 @@ import {
   NVME_IOCTL_SUBSYS_RESET,
 } from './ports.js';
 import { nvmeQueueScan } from './scan.js';
-import { nvmeResetCtrlSync } from './state.js';
+import { nvmeResetCtrlSync, nvmeTrySchedReset, nvmeWaitReset } from './state.js';
 import { adminQueue } from './sync-command.js';
 
 /** How an ioctl's structure is read. */
@@ -144,11 +145,19 @@ async function nvmeDevUserCmd(ctrl: Ctrl, argument: unknown, caller: IoctlCaller
   }
 }
 
-/** @kernel drivers/nvme/host/nvme.h nvme_reset_subsystem */
-function nvmeResetSubsystem(ctrl: Ctrl): void {
-  if (!ctrl.canResetSubsystem || ctrl.ops.subsystemReset === undefined)
-    throw new KernelError('ENOTTY', `${ctrl.name}: no subsystem reset`);
-  ctrl.ops.subsystemReset(ctrl);
+/** Throws ENOTTY where CAP.NSSRS is 0, EBUSY when a reset is under way. @kernel drivers/nvme/host/nvme.h nvme_reset_subsystem */
+async function nvmeResetSubsystem(ctrl: Ctrl): Promise<void> {
+  if (!ctrl.canResetSubsystem) throw new KernelError('ENOTTY', `${ctrl.name}: no subsystem reset`);
+  const { subsystemReset } = ctrl.core.era.ioctls;
+  if (subsystemReset === 'transport') {
+    if (ctrl.ops.subsystemReset === undefined) throw new KernelError('ENOTTY', `${ctrl.name}: no subsystem reset`);
+    await ctrl.ops.subsystemReset(ctrl);
+    return;
+  }
+  const resets = subsystemReset === 'write-and-reset';
+  if (resets && !(await nvmeWaitReset(ctrl))) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  ctrl.ops.regWrite32(ctrl, NVME_REG_NSSR, NVME_SUBSYS_RESET);
+  if (resets) nvmeTrySchedReset(ctrl);
 }
 
 /** On the controller as a whole. */
@@ -159,7 +168,7 @@ async function manage(ctrl: Ctrl, command: number, caller: IoctlCaller): Promise
   if (command === NVME_IOCTL_RESET) {
     ctrlLog(ctrl, 'warn', 'resetting controller');
     await nvmeResetCtrlSync(ctrl);
-  } else if (command === NVME_IOCTL_SUBSYS_RESET) nvmeResetSubsystem(ctrl);
+  } else if (command === NVME_IOCTL_SUBSYS_RESET) await nvmeResetSubsystem(ctrl);
   else nvmeQueueScan(ctrl);
   return 0;
 }

@@ -73,5 +73,5 @@ export function namespaceAttributeGroup(ns: Ns): AttributeGroup {
     { ...shown('nuse', era.nsUsageAttributes, () => ns.nuse), fetch: async () => await nsUpdateNuse(ns) },
   ];
   if (era.passthruErrLog) attributes.push(onOffFile('passthru_err_log_enabled', ns.head));
-  return { attributes, isVisible: ({ name }) => !hidden.has(name) };
+  return { attributes, isVisible: ({ name }) => !hidden.has(name) && !era.laterNamespaceFiles.includes(name) };
 }

@@ -12,7 +12,7 @@ import type { BringUpStep, BringUpSteps } from './eras.js';
 import { nvmeSetupHostMem } from './host-mem.js';
 import type { NvmeIo } from './io.js';
 import { nvmeSetupIoQueues } from './io-queues.js';
-import { NVME_MAX_KB_SZ, NVME_NR_AEN_COMMANDS } from './limits.js';
+import { NVME_NR_AEN_COMMANDS } from './limits.js';
 import { nvmeUpdateAttrs } from './pci-attributes.js';
 import { nvmeInitQueue } from './queue.js';
 import { nvmeDbbufDmaAlloc, nvmeDbbufSet } from './shadow-doorbell.js';
@@ -86,10 +86,6 @@ const STEPS: Readonly<Record<BringUpStep, Step>> = {
     });
   },
   'restart-admin': ({ dev }) => core(dev).nvmeUnquiesceAdminQueue(dev.ctrl),
-  limits: ({ dev }) => {
-    dev.ctrl.maxHwSectors = NVME_MAX_KB_SZ << 1;
-    dev.ctrl.maxSegments = dev.driver.era.maxSegments;
-  },
   // Before the first admin command, so that its time-out is judged rightly.
   connecting: ({ dev }) => {
     if (core(dev).nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_CONNECTING)) return;

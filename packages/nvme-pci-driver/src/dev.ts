@@ -156,7 +156,7 @@ export class NvmeQueue implements HasKernel {
     this.dev = dev;
     this.qid = qid;
     this.qDepth = qDepth;
-    this.sqLock = new SpinLock(dev.kernel, 'nvme_queue.sq_lock');
+    this.sqLock = new SpinLock(dev.kernel, `nvme_queue.${dev.driver.era.queueLock}`);
     this.sqMemory = sq;
     this.cqMemory = cq;
     this.sqWords = sq.u32;

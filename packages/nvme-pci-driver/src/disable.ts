@@ -49,7 +49,10 @@ export const nvmeDevDisable = traced(
     if (dev.queues[0] !== undefined) await nvmeSuspendQueue(dev.queues[0]);
     if (releaseCmbOnDisable(dev)) nvmeUpdateAttrs(dev);
     pciBus.pciFreeIrqVectors(dev.pdev);
-    if (pciBus.pciIsEnabled(dev.pdev)) pciBus.pciDisableDevice(dev.pdev);
+    if (pciBus.pciIsEnabled(dev.pdev)) {
+      if (era.enableSteps.includes('error-reporting')) pciBus.pciDisablePcieErrorReporting(dev.pdev);
+      pciBus.pciDisableDevice(dev.pdev);
+    }
     nvmeReapPendingCqes(dev, completion);
     await nvmeCore.nvmeCancelTagset(ctrl);
     await nvmeCore.nvmeCancelAdminTagset(ctrl);

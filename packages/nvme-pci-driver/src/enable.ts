@@ -80,6 +80,9 @@ const STEPS: Readonly<Record<EnableStep, (dev: NvmeDev, completion: NvmeCompleti
     nvmeMapCmb(dev);
     nvmeUpdateAttrs(dev);
   },
+  'error-reporting': (dev) => {
+    dev.deps.pciBus.pciEnablePcieErrorReporting(dev.pdev);
+  },
   'save-state': (dev) => dev.deps.pciBus.pciSaveState(dev.pdev),
   'configure-admin-queue': (dev, completion) => nvmePciConfigureAdminQueue(dev, completion),
 };

@@ -86,8 +86,7 @@ const STEPS: Readonly<Record<ProbeStep, (at: Probing) => Promise<void> | void>> 
     undo.push(() => nvmeReleasePrpPools(dev));
     nvmeSetupPrpPools(dev, quirks);
   },
-  announce: ({ dev }) =>
-    dev.kernel.printk.print('info', `nvme ${dev.ctrl.name}: pci function ${dev.pdev.dev.name}`),
+  announce: ({ dev }) => dev.kernel.printk.print('info', `nvme ${dev.ctrl.name}: pci function ${dev.pdev.dev.name}`),
   enable: async ({ dev, io, undo }) => {
     undo.push(() => nvmeFreeQueues(dev, 0));
     await nvmePciEnable(dev, io.completion);

@@ -150,7 +150,7 @@ describe('buildPrps', () => {
   ];
 
   for (const { name, pieces, prp1, prp2, kinds } of rows) {
-    // @acceptance 122 123 124
+    // @acceptance 122 123 124 125
     it(`describes ${name}`, () => {
       const built = build(pieces);
       expect([built.outcome, built.prp1, built.prp2, built.lists.kinds]).toEqual([PRP_OK, prp1, prp2, kinds]);

@@ -1,5 +1,10 @@
 import { createScatterList, type ScatterList, sgAppend } from '@nvme-stack/kernel';
-import { NVME_SGL_FMT_DATA_DESC, NVME_SGL_FMT_LAST_SEG_DESC, NvmeSglDesc, SglIdentifier } from '@nvme-stack/nvme-protocol';
+import {
+  NVME_SGL_FMT_DATA_DESC,
+  NVME_SGL_FMT_LAST_SEG_DESC,
+  NvmeSglDesc,
+  SglIdentifier,
+} from '@nvme-stack/nvme-protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildPrps, PRP_OK, PrpPair } from './prp.js';

@@ -2,10 +2,16 @@
  * What nvme-core asks of this transport.
  * Kernel counterpart: drivers/nvme/host/pci.c nvme_pci_ctrl_ops.
  */
-import { KernelError, spinLockIrq, spinUnlockIrq, traced } from '@nvme-stack/kernel';
-import type { NvmeCtrl, NvmeCtrlOps } from '@nvme-stack/nvme-core/ports';
+import { KernelError, spinLockIrq, spinUnlockIrq, traced, withMutex } from '@nvme-stack/kernel';
 import {
-  NVME_CAP_NSSRC,
+  NVME_CTRL_CONNECTING,
+  NVME_CTRL_LIVE,
+  NVME_CTRL_RESETTING,
+  type NvmeCtrl,
+  type NvmeCtrlOps,
+} from '@nvme-stack/nvme-core/ports';
+import {
+  NVME_REG_CSTS,
   NVME_REG_NSSR,
   NVME_SUBSYS_RESET,
   NvmeAdminOpcode,
@@ -33,11 +39,22 @@ const nvmePciSubmitAsyncEvent = traced('nvme_pci_submit_async_event', (ctrl: Nvm
 /** Whether peer devices may be mapped: the DMA operations of our platforms map memory only. @kernel drivers/nvme/host/pci.c nvme_pci_supports_pci_p2pdma */
 const nvmePciSupportsPciP2pdma = traced('nvme_pci_supports_pci_p2pdma', (_ctrl: NvmeCtrl): boolean => false);
 
-/** Writes "NVMe" to NSSR and lets the next register read find what became of it. */
-function nvmePciSubsystemReset(ctrl: NvmeCtrl): void {
-  if (NVME_CAP_NSSRC(ctrl.cap.lo, ctrl.cap.hi) === 0) throw new KernelError('ENOTTY', 'subsystem reset');
-  nvmeBar(toNvmeDev(ctrl)).writel(NVME_REG_NSSR, NVME_SUBSYS_RESET);
-}
+/**
+ * Writes "NVMe" to NSSR, with no reset and no removal at the same time; the read finds what became of the link. The
+ * controller counts as live until something finds that it is not. Throws ENODEV, EBUSY. Task context.
+ * @kernel drivers/nvme/host/pci.c nvme_pci_subsystem_reset
+ */
+const nvmePciSubsystemReset = traced('nvme_pci_subsystem_reset', async (ctrl: NvmeCtrl): Promise<void> => {
+  const dev = toNvmeDev(ctrl);
+  const { nvmeCore } = dev.deps;
+  await withMutex(dev.shutdownLock, async () => {
+    if (dev.barMappedSizeBytes === 0) throw new KernelError('ENODEV', ctrl.name);
+    if (!nvmeCore.nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING)) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+    nvmeBar(dev).writel(NVME_REG_NSSR, NVME_SUBSYS_RESET);
+    const live = [NVME_CTRL_CONNECTING, NVME_CTRL_LIVE] as const;
+    if (live.every((state) => nvmeCore.nvmeChangeCtrlState(ctrl, state))) nvmePciRegRead32(ctrl, NVME_REG_CSTS);
+  });
+});
 
 /** Queues the reset work and waits for it. Throws ENODEV without an admin queue, EBUSY when it is queued already. @kernel drivers/nvme/host/pci.c nvme_pci_reset_ctrl */
 const nvmePciResetCtrl = traced('nvme_pci_reset_ctrl', async (ctrl: NvmeCtrl): Promise<void> => {

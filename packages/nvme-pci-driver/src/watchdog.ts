@@ -20,7 +20,10 @@ const nvmeWatchdogTimer = traced('nvme_watchdog_timer', (dev: NvmeDev): void => 
     return;
   }
   if (nvmeTrySchedReset(dev)) {
-    dev.kernel.printk.print('warn', `nvme ${dev.pdev.dev.name}: Failed status: 0x${csts.toString(16)}, reset controller.`);
+    dev.kernel.printk.print(
+      'warn',
+      `nvme ${dev.pdev.dev.name}: Failed status: 0x${csts.toString(16)}, reset controller.`,
+    );
   }
 });
 

@@ -18,7 +18,11 @@ export interface PciEra {
   readonly namesBarFirst: boolean;
 }
 
-const OLD_SYMBOLS = { pci_dma_configure: null, ioremap: 'ioremap_nocache' } as const;
+const OLD_SYMBOLS = {
+  pci_dma_configure: null,
+  ioremap: 'ioremap_nocache',
+  pci_sriov_configure_simple: 'nvme_pci_sriov_configure',
+} as const;
 
 const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
   '6.12': {

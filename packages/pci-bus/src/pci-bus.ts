@@ -2,7 +2,9 @@
  * The PCI subsystem's port object: binds the functions of this package to one machine's state.
  * Kernel counterpart: include/linux/pci.h.
  */
+
 import { deviceIsPresent, findCapability, readConfig, writeConfig } from './access.js';
+import { pciDisablePcieErrorReporting, pciEnablePcieErrorReporting } from './aer.js';
 import { createPciBusType } from './bus-type.js';
 import { pciRegisterDriver, pciUnregisterDriver } from './driver.js';
 import { pciDisableDevice, pciEnableDeviceMem, pciSetMaster } from './enable.js';
@@ -84,6 +86,8 @@ function life(of: ByDevice) {
     iounmap: (pdev, region) => iounmapRegion(of(pdev), region),
     pciSetPowerState: (pdev, state) => pciSetPowerState(of(pdev), state),
     pcieFlr: (pdev) => pcieFlr(of(pdev)),
+    pciEnablePcieErrorReporting: (pdev) => pciEnablePcieErrorReporting(of(pdev)),
+    pciDisablePcieErrorReporting: (pdev) => pciDisablePcieErrorReporting(of(pdev)),
     pciResetFunction: (pdev) => pciResetFunction(of(pdev)),
     pcieDoRecovery: (pdev, state) => pcieDoRecovery(of(pdev), state),
     pciSriovConfigureSimple: (pdev, numVfs) => pciSriovConfigureSimple(of(pdev), numVfs),

@@ -221,6 +221,9 @@ export interface PciBus {
 
   /** Delivers an error to the driver and drives its recovery. @kernel drivers/pci/pcie/err.c pcie_do_recovery */
   pcieDoRecovery(pdev: PciDev, state: PciChannelState): Promise<PciErsResult>;
+  /** Lets the function report its errors; 0, or -EIO without Advanced Error Reporting (until 6.2). @kernel drivers/pci/pcie/aer.c pci_enable_pcie_error_reporting */
+  pciEnablePcieErrorReporting(pdev: PciDev): number;
+  pciDisablePcieErrorReporting(pdev: PciDev): number;
   /** @kernel drivers/pci/iov.c pci_sriov_configure_simple */
   pciSriovConfigureSimple(pdev: PciDev, numVfs: number): Promise<number>;
 }

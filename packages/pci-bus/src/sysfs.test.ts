@@ -51,6 +51,21 @@ describe('a function’s directory', () => {
     if (value !== null) expect(await test.read(name)).toBe(`${value}\n`);
   });
 
+  it('resets by the methods the user chose', async () => {
+    const { read, write, mode } = await enumerated();
+    const all = (await read('reset_method')).trim();
+    expect([all.split(' ')[0], await mode('reset_method'), await mode('link')]).toEqual(['flr', 0o644, 0o755]);
+    await expect(write('reset_method', 'magic')).rejects.toThrow("reset_method 'magic': allowed are default, flr");
+    await write('reset_method', '\n');
+    expect(await read('reset_method')).toBe('\n');
+    await expect(write('reset', '1')).rejects.toMatchObject({ code: 'ENOTTY' });
+    await write('reset_method', 'default');
+    expect((await read('reset_method')).trim()).toBe(all);
+    await write('reset_method', 'flr');
+    await write('reset', '1');
+    expect(await read('reset_method')).toBe('flr\n');
+  });
+
   it('lists thirteen resources with the flags Linux shows', async () => {
     const { read } = await enumerated();
     const lines = (await read('resource')).trimEnd().split('\n');

@@ -5,7 +5,7 @@ import { addExpress, addPowerManagement, type ExpressDescription } from './capab
 import { ConfigSpace } from './config-space.js';
 import { type PciIdentity, resetHeader, writeEndpointHeader } from './header.js';
 import { MsiCapability, type MsiDescription } from './msi.js';
-import { MsixCapability, type MsixDescription } from './msix.js';
+import { MsixCapability, type MsixDescription, type MsixSnapshot } from './msix.js';
 import * as regs from './pci-regs.js';
 import { type AccessSize, DMA_MASTER_ABORT, type PciHost } from './ports.js';
 
@@ -21,6 +21,14 @@ export interface EndpointDescription {
   readonly identity: PciIdentity;
   readonly bars: readonly PciBar[];
   readonly capabilities: readonly EndpointCapability[];
+}
+
+/** An endpoint's state, as plain data. */
+export interface EndpointSnapshot {
+  /** Configuration space, byte for byte. */
+  readonly config: readonly number[];
+  readonly msix: MsixSnapshot | null;
+  readonly intxAsserted: boolean;
 }
 
 /** What the composing device is told; called inside the configuration write. */
@@ -130,6 +138,24 @@ export class PciEndpoint {
   /** States whether the device wants INTx asserted; the pin follows unless disabled or messages are in use. */
   setIntx(asserted: boolean): void {
     this.#intxAsserted = asserted;
+    this.#updateIntx();
+  }
+
+  /** Everything the host has configured, as plain data. */
+  snapshot(): EndpointSnapshot {
+    return {
+      config: [...this.config.bytes],
+      msix: this.msix?.snapshot() ?? null,
+      intxAsserted: this.#intxAsserted,
+    };
+  }
+
+  /** Takes the state of an endpoint of the same description; the pin follows. */
+  restore(snapshot: EndpointSnapshot): void {
+    this.config.bytes.set(snapshot.config);
+    this.#busMaster = this.#inD0() && (this.config.read(regs.PCI_COMMAND, 2) & regs.PCI_COMMAND_MASTER) !== 0;
+    if (snapshot.msix !== null) this.msix?.restore(snapshot.msix);
+    this.#intxAsserted = snapshot.intxAsserted;
     this.#updateIntx();
   }
 

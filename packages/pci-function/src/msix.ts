@@ -17,6 +17,12 @@ export interface MsixDescription {
   readonly pbaOffset: number;
 }
 
+/** A capability's memory, as plain data. */
+export interface MsixSnapshot {
+  readonly table: readonly number[];
+  readonly pending: readonly number[];
+}
+
 const ENTRY_DWORDS = regs.PCI_MSIX_ENTRY_SIZE / 4;
 
 /** One function's MSI-X state. Invariant: a pending bit stands exactly while an edge waits for an unmask. */
@@ -45,6 +51,18 @@ export class MsixCapability {
     config.set(at + regs.PCI_MSIX_TABLE, (description.tableOffset | description.tableBar) >>> 0, 4);
     config.set(at + regs.PCI_MSIX_PBA, (description.pbaOffset | description.pbaBar) >>> 0, 4);
     this.reset();
+  }
+
+  /** Table and pending bits as dwords. */
+  snapshot(): MsixSnapshot {
+    return { table: [...this.#table], pending: [...this.#pending] };
+  }
+
+  /** Takes what a capability of the same description had; configuration space is the endpoint's. */
+  restore(snapshot: MsixSnapshot): void {
+    this.#table.set(snapshot.table);
+    this.#pending.set(snapshot.pending);
+    this.configChanged();
   }
 
   /** True while the host has MSI-X enabled; INTx is not used then. */

@@ -12,12 +12,17 @@ import { startQemu } from '@nvme-stack/platform-qemu/node';
 import { RawHost } from './raw-host.js';
 
 const SERIAL = 'differential';
-const SLOT = 1;
-const NVME = '0000:00:01.0';
+const SLOT = 4;
+const NVME = '0000:00:04.0';
 const BAR_BYTES = 0x2000;
 /** Of the host's own; the stream makes and deletes others. */
 export const IO_QUEUES = 2;
 export const NAMESPACE_BYTES = 1 << 20;
+
+const UUID = '6b1f4f0a-5d0e-4c3b-9a53-7c1f6d2e8a90';
+const EUI64 = '0123456789abcdef';
+/** A device of its own: on the controller itself QEMU's namespace has no limits for Copy. */
+const NAMESPACE = { sizeBytes: NAMESPACE_BYTES, ownDevice: true, properties: { uuid: UUID, eui64: `0x${EUI64}` } };
 
 /** A controller with a host above it. */
 export interface Corner {
@@ -36,7 +41,7 @@ export async function ourCorner(): Promise<Corner> {
   const controller = createNvmeController({
     preset: 'qemu-7.2',
     serial: SERIAL,
-    namespaces: [{ sizeBytes: NAMESPACE_BYTES }],
+    namespaces: [{ sizeBytes: NAMESPACE_BYTES, uuid: UUID, eui64: EUI64 }],
   });
   const slots = [{ slot: SLOT, function: controller }];
   const { hostBridge } = createPlatformSim({ kernel, irqs, slots });
@@ -48,7 +53,7 @@ export async function qemuCorner(): Promise<Corner> {
   const qemu = await startQemu({
     ramMiB: 16,
     bells: 1,
-    controllers: [{ slot: SLOT, serial: SERIAL, namespaces: [{ sizeBytes: NAMESPACE_BYTES }] }],
+    controllers: [{ slot: SLOT, serial: SERIAL, namespaces: [NAMESPACE] }],
   });
   const board = qemuBoard(qemu);
   const instance = createTestKernel({

@@ -19,6 +19,8 @@ export const QUEUE_ENTRIES = 64;
 /** Pages of the arena, the only memory that commands of the stream may name. */
 export const ARENA_PAGES = 64;
 const POLLS = 200_000;
+/** A command that has not completed by then never will; nanoseconds of the machine's time. */
+const GIVE_UP_NS = 400e6;
 const QUIET_TURNS = 3;
 const SQE = nvme.NVME_SQE_BYTES;
 const CQE = nvme.NVME_CQE_BYTES;
@@ -137,7 +139,8 @@ export class RawHost {
     this.registers.writel(nvme.sqTailDoorbellOffset(queueId, 0), queue.tail);
     const events: string[] = [];
     let quiet = 0;
-    for (let polls = 0; polls < POLLS; polls++) {
+    const giveUpNs = this.kernel.ex.now() + GIVE_UP_NS;
+    while (this.kernel.ex.now() < giveUpNs) {
       const found = this.take(queueId, cid, events);
       if (found !== null) return { ...found, events: events.concat(this.otherEvents(queueId)) };
       if (mayPend && ++quiet > QUIET_TURNS) break;

@@ -36,7 +36,8 @@ describe('a controller memory buffer', () => {
       expect(firstDifference(await disk.read(i * 4 * KIB, 4 * KIB), pattern(4 * KIB, i))).toBe(-1);
     expect(dmaReads(machine, before).filter((length) => length % SQE_BYTES === 0 && length < 4096)).toEqual([]);
     // Each command crossed the bus as sixteen dwords, before its doorbell.
-    const toBuffer = events(machine, 'mmio_write', before).length - events(machine, 'pci_nvme_mmio_write', before).length;
+    const toBuffer =
+      events(machine, 'mmio_write', before).length - events(machine, 'pci_nvme_mmio_write', before).length;
     expect(toBuffer).toBe(10 * 16);
     expect(await leftBehind(machine)).toEqual([]);
   });
@@ -100,39 +101,45 @@ describe('a controller memory buffer', () => {
   });
 
   // @acceptance 78
-  it.each(['4.10', '4.13'] as const)('is mapped with each enable on %s, which knows nothing of enabling it', async (profile) => {
-    const machine = await started({ version: '1.2', cmb: { sizeMiB: 1 } }, {}, { profile });
-    await machine.run(SECOND_NS);
-    expect(machine.sysfs.read(`${CTRL}/cmb`)).toBe('cmbloc : x00000062\ncmbsz  : x0000121d\n');
-    expect(machine.sysfs.exists(`${CTRL}/cmbsz`)).toBe(false);
-    const before = mark(machine);
-    await machine.disk('nvme0n1').write(0, pattern(4 * KIB));
-    expect(dmaReads(machine, before)).not.toContain(SQE_BYTES);
-    await machine.sysfs.write(`${CTRL}/reset_controller`, '1');
-    await machine.run(SECOND_NS);
-    expect(events(machine, 'pci_nvme_mmio_read').filter(([offset]) => offset === CMBSZ).length).toBe(2);
-    const after = mark(machine);
-    expect(firstDifference(await machine.disk('nvme0n1').read(0, 4 * KIB), pattern(4 * KIB))).toBe(-1);
-    expect(dmaReads(machine, after)).not.toContain(SQE_BYTES);
-    expect(registerWrites(machine).filter(([offset]) => offset === CMBMSC)).toEqual([]);
-    const hidden = await started({ version: '1.3' }, {}, { profile });
-    await hidden.run(SECOND_NS);
-    expect(hidden.sysfs.exists(`${CTRL}/cmb`)).toBe(false);
-    expect(await leftBehind(machine)).toEqual([]);
-  });
+  it.each(['4.10', '4.13'] as const)(
+    'is mapped with each enable on %s, which knows nothing of enabling it',
+    async (profile) => {
+      const machine = await started({ version: '1.2', cmb: { sizeMiB: 1 } }, {}, { profile });
+      await machine.run(SECOND_NS);
+      expect(machine.sysfs.read(`${CTRL}/cmb`)).toBe('cmbloc : x00000062\ncmbsz  : x0000121d\n');
+      expect(machine.sysfs.exists(`${CTRL}/cmbsz`)).toBe(false);
+      const before = mark(machine);
+      await machine.disk('nvme0n1').write(0, pattern(4 * KIB));
+      expect(dmaReads(machine, before)).not.toContain(SQE_BYTES);
+      await machine.sysfs.write(`${CTRL}/reset_controller`, '1');
+      await machine.run(SECOND_NS);
+      expect(events(machine, 'pci_nvme_mmio_read').filter(([offset]) => offset === CMBSZ).length).toBe(2);
+      const after = mark(machine);
+      expect(firstDifference(await machine.disk('nvme0n1').read(0, 4 * KIB), pattern(4 * KIB))).toBe(-1);
+      expect(dmaReads(machine, after)).not.toContain(SQE_BYTES);
+      expect(registerWrites(machine).filter(([offset]) => offset === CMBMSC)).toEqual([]);
+      const hidden = await started({ version: '1.3' }, {}, { profile });
+      await hidden.run(SECOND_NS);
+      expect(hidden.sysfs.exists(`${CTRL}/cmb`)).toBe(false);
+      expect(await leftBehind(machine)).toEqual([]);
+    },
+  );
 
-  it.each(['4.10', '4.13'] as const)('is not looked for on %s before NVMe 1.2, nor mapped with use_cmb_sqes=0', async (profile) => {
-    const old = await started({ version: '1.1' }, {}, { profile });
-    await old.run(SECOND_NS);
-    expect(events(old, 'pci_nvme_mmio_read').filter(([offset]) => offset === CMBSZ)).toEqual([]);
-    const machine = await started({ version: '1.2', cmb: { sizeMiB: 1 } }, { use_cmb_sqes: false }, { profile });
-    await machine.run(SECOND_NS);
-    const before = mark(machine);
-    await machine.disk('nvme0n1').write(0, pattern(4 * KIB));
-    expect(dmaReads(machine, before)).toContain(SQE_BYTES);
-    // 4.10 shows what the controller has, 4.13 what the driver has mapped.
-    expect(machine.sysfs.exists(`${CTRL}/cmb`)).toBe(profile === '4.10');
-  });
+  it.each(['4.10', '4.13'] as const)(
+    'is not looked for on %s before NVMe 1.2, nor mapped with use_cmb_sqes=0',
+    async (profile) => {
+      const old = await started({ version: '1.1' }, {}, { profile });
+      await old.run(SECOND_NS);
+      expect(events(old, 'pci_nvme_mmio_read').filter(([offset]) => offset === CMBSZ)).toEqual([]);
+      const machine = await started({ version: '1.2', cmb: { sizeMiB: 1 } }, { use_cmb_sqes: false }, { profile });
+      await machine.run(SECOND_NS);
+      const before = mark(machine);
+      await machine.disk('nvme0n1').write(0, pattern(4 * KIB));
+      expect(dmaReads(machine, before)).toContain(SQE_BYTES);
+      // 4.10 shows what the controller has, 4.13 what the driver has mapped.
+      expect(machine.sysfs.exists(`${CTRL}/cmb`)).toBe(profile === '4.10');
+    },
+  );
 
   it('that cannot be mapped leaves the queues in host memory', async () => {
     const machine = await machineWith({ cmb: { sizeMiB: 1 }, dbbuf: false }, { trace: 'full' });

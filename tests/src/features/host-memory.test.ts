@@ -1,7 +1,18 @@
 import type { Machine, MachineDescription } from '@nvme-stack/machine';
 import type { NvmeController } from '@nvme-stack/nvme-controller/ports';
 import { describe, expect, it } from 'vitest';
-import { codeOf, firstDifference, KIB, leftBehind, log, MIB, machineWith, NVME_BDF, pattern, SECOND_NS } from './bench.js';
+import {
+  codeOf,
+  firstDifference,
+  KIB,
+  leftBehind,
+  log,
+  MIB,
+  machineWith,
+  NVME_BDF,
+  pattern,
+  SECOND_NS,
+} from './bench.js';
 import { events, featuresSet, mark } from './device-events.js';
 
 const CTRL = '/sys/class/nvme/nvme0';
@@ -68,7 +79,9 @@ describe('host memory for the controller', () => {
     await disk.write(0, pattern(64 * KIB));
     await disk.read(0, 4 * KIB);
     const { memory } = machine.subsystems.kernel;
-    const [entry] = events(machine, 'dma_read').filter(([, , length]) => length === 32).slice(-1);
+    const [entry] = events(machine, 'dma_read')
+      .filter(([, , length]) => length === 32)
+      .slice(-1);
     const address = entry?.[1] as number;
     memory.bytes[address + 12] = (memory.bytes[address + 12] as number) ^ 1;
     expect(firstDifference(await disk.read(0, 64 * KIB), pattern(64 * KIB))).toBe(-1);

@@ -5,7 +5,11 @@ import { events } from './device-events.js';
 
 type Nvme = NonNullable<MachineDescription['nvme']>[number];
 
-async function started(nvme: Nvme, params: Record<string, unknown> = {}, more: MachineDescription = {}): Promise<Machine> {
+async function started(
+  nvme: Nvme,
+  params: Record<string, unknown> = {},
+  more: MachineDescription = {},
+): Promise<Machine> {
   const machine = await machineWith(nvme, { cpus: 4, ...more });
   await machine.modprobe('nvme', params);
   return machine;
@@ -33,7 +37,16 @@ function taken(machine: Machine): number {
     .read('/proc/interrupts')
     .split('\n')
     .filter((line) => line.includes('nvme0q'))
-    .reduce((sum, line) => sum + line.trim().split(/\s+/).slice(1, 5).reduce((all, count) => all + Number(count), 0), 0);
+    .reduce(
+      (sum, line) =>
+        sum +
+        line
+          .trim()
+          .split(/\s+/)
+          .slice(1, 5)
+          .reduce((all, count) => all + Number(count), 0),
+      0,
+    );
 }
 
 describe('interrupts', () => {

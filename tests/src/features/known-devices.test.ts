@@ -35,11 +35,14 @@ describe('a function', () => {
   const STRIPED = NVME_QUIRK_STRIPE_SIZE | NVME_QUIRK_DEALLOCATE_ZEROES;
 
   // @acceptance 27
-  it.each([0x0953, 0x0a53, 0x0a54])('of Intel (8086:%s) has its quirks at the controller, on 4.10', async (deviceId) => {
-    const machine = await withDevice('4.10', { vendorId: 0x8086, deviceId });
-    expect(fromTable(machine)).toBe(STRIPED);
-    expect(await leftBehind(machine)).toEqual([]);
-  });
+  it.each([0x0953, 0x0a53, 0x0a54])(
+    'of Intel (8086:%s) has its quirks at the controller, on 4.10',
+    async (deviceId) => {
+      const machine = await withDevice('4.10', { vendorId: 0x8086, deviceId });
+      expect(fromTable(machine)).toBe(STRIPED);
+      expect(await leftBehind(machine)).toEqual([]);
+    },
+  );
 
   // @acceptance 30 77
   it.each([
@@ -51,7 +54,14 @@ describe('a function', () => {
     expect(log(machine)).toContain(
       `${name}: detected Apple NVMe controller, set queue depth=2 to work around controller resets`,
     );
-    expect(new Set(machine.queues('nvme0').slice(1).map(({ depth }) => depth))).toEqual(new Set([2]));
+    expect(
+      new Set(
+        machine
+          .queues('nvme0')
+          .slice(1)
+          .map(({ depth }) => depth),
+      ),
+    ).toEqual(new Set([2]));
     await machine.disk('nvme0n1').write(0, pattern(64 * KIB));
     expect(firstDifference(await machine.disk('nvme0n1').read(0, 64 * KIB), pattern(64 * KIB))).toBe(-1);
     expect(await leftBehind(machine)).toEqual([]);
@@ -73,7 +83,9 @@ describe('a function', () => {
     const machine = await withDevice('6.12', { vendorId: 0x1234, deviceId: 0x5678, classCode: 0x018000 });
     expect(machine.subsystems.nvmeCore.controllers).toEqual([]);
     // Quirks must be those of some entry of the table.
-    expect(await codeOf(machine.sysfs.write(`${DRIVER}/new_id`, '1234 5678 ffffffff ffffffff 0 0 7fffffff'))).toBe('EINVAL');
+    expect(await codeOf(machine.sysfs.write(`${DRIVER}/new_id`, '1234 5678 ffffffff ffffffff 0 0 7fffffff'))).toBe(
+      'EINVAL',
+    );
     const data = STRIPED.toString(16);
     await machine.sysfs.write(`${DRIVER}/new_id`, `1234 5678 ffffffff ffffffff 0 0 ${data}`);
     await machine.run(SECOND_NS);

@@ -49,6 +49,7 @@ function queuesLine(machine: Machine): string | undefined {
 }
 
 describe('queues', () => {
+  // @acceptance 35 94
   it.each([1, 2, 4, 8])('one per CPU on a machine of %i CPUs, each with its own vector and CPU', async (cpus) => {
     const machine = await running({}, { cpus });
     const queues = machine.queues('nvme0');
@@ -100,6 +101,7 @@ describe('queues', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
+  // @acceptance 75 101
   it.each([
     [{ mqes: 1 }, {}, 2],
     [{ mqes: 0xff }, {}, 256],
@@ -120,6 +122,7 @@ describe('queues', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
+  // @acceptance 76 103
   it.each([1, 4])('have their doorbells where a stride of 4 << %i bytes puts them', async (dstrd) => {
     const machine = await running({ dstrd, dbbuf: false }, { trace: 'full' });
     await usesEveryCpu(machine);
@@ -142,6 +145,7 @@ describe('queues', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
+  // @acceptance 111 112 113
   it('wrap around many times', async () => {
     const machine = await running({ mqes: 4 }, { cpus: 1 });
     const phases = new Set<number>();

@@ -99,16 +99,19 @@ describe('a quirk', () => {
   it.each([
     ['1c58:0003', [0x1c58, 0x0003]],
     ['1c5f:0540', [0x1c5f, 0x0540]],
-  ] as const)('DELAY_BEFORE_CHK_RDY (%s): 2.3 s pass between CC.EN = 0 and the first look at CSTS', async (_, device) => {
-    const wait = (machine: Machine): number => {
-      const entries = machine.trace.entries.filter(({ symbol }) => symbol === 'mmio_read' || symbol === 'mmio_write');
-      const disabled = entries.findIndex(({ symbol, args }) => symbol === 'mmio_write' && args[0] === CC);
-      const looked = entries.slice(disabled).find(({ symbol, args }) => symbol === 'mmio_read' && args[0] === CSTS);
-      return (looked?.startNs as number) - (entries[disabled]?.startNs as number);
-    };
-    expect(wait(await withDevice(device))).toBeGreaterThanOrEqual(2.3 * SECOND_NS);
-    expect(wait(await withDevice(PLAIN))).toBeLessThan(0.01 * SECOND_NS);
-  });
+  ] as const)(
+    'DELAY_BEFORE_CHK_RDY (%s): 2.3 s pass between CC.EN = 0 and the first look at CSTS',
+    async (_, device) => {
+      const wait = (machine: Machine): number => {
+        const entries = machine.trace.entries.filter(({ symbol }) => symbol === 'mmio_read' || symbol === 'mmio_write');
+        const disabled = entries.findIndex(({ symbol, args }) => symbol === 'mmio_write' && args[0] === CC);
+        const looked = entries.slice(disabled).find(({ symbol, args }) => symbol === 'mmio_read' && args[0] === CSTS);
+        return (looked?.startNs as number) - (entries[disabled]?.startNs as number);
+      };
+      expect(wait(await withDevice(device))).toBeGreaterThanOrEqual(2.3 * SECOND_NS);
+      expect(wait(await withDevice(PLAIN))).toBeLessThan(0.01 * SECOND_NS);
+    },
+  );
 
   it('NO_DEEPEST_PS: the controller does not go to its last power state by itself', async () => {
     const powerStates = [
@@ -169,7 +172,9 @@ describe('a quirk', () => {
 
   it('MEDIUM_PRIO_SQ: submission queues are created with medium priority', async () => {
     const machine = await withDevice([0x8086, 0xf1a5]);
-    expect(new Set(events(machine, 'pci_nvme_create_sq').map(([, , , flags]) => flags))).toEqual(new Set([1 | (2 << 1)]));
+    expect(new Set(events(machine, 'pci_nvme_create_sq').map(([, , , flags]) => flags))).toEqual(
+      new Set([1 | (2 << 1)]),
+    );
     const plain = await withDevice(PLAIN);
     expect(new Set(events(plain, 'pci_nvme_create_sq').map(([, , , flags]) => flags))).toEqual(new Set([1]));
   });
@@ -228,7 +233,9 @@ describe('a quirk', () => {
       const machine = await withDevice(device, { sgl: false, latency: { kind: 'fixed', writeNs: 1e6 } });
       const disk = machine.disk('nvme0n1');
       await Promise.all([0, 1, 2, 3].map((at) => disk.write(at * 16 * KIB, pattern(16 * KIB))));
-      return events(machine, 'pci_nvme_map_prp').flatMap(([, length, , prp2]) => (length === 16384 ? [prp2 as number] : []));
+      return events(machine, 'pci_nvme_map_prp').flatMap(([, length, , prp2]) =>
+        length === 16384 ? [prp2 as number] : [],
+      );
     };
     expect((await lists([0x1217, 0x8760])).filter((address) => address % 512 !== 0)).toEqual([]);
     expect((await lists(PLAIN)).filter((address) => address % 512 !== 0).length).toBeGreaterThan(0);
@@ -242,7 +249,14 @@ describe('a quirk', () => {
     });
     const machine = await withDevice([0x144d, 0xa821], {}, {}, faults);
     expect(log(machine)).toContain('nvme nvme0: detected PM1725 NVMe controller, set queue depth=64');
-    expect(new Set(machine.queues('nvme0').slice(1).map(({ depth }) => depth))).toEqual(new Set([64]));
+    expect(
+      new Set(
+        machine
+          .queues('nvme0')
+          .slice(1)
+          .map(({ depth }) => depth),
+      ),
+    ).toEqual(new Set([64]));
   });
 });
 

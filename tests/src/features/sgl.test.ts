@@ -19,9 +19,9 @@ async function started(
 
 /** How each transfer since `from` was described: the type of its SGL, or 'prp'. */
 function described(machine: Machine, from: number): (number | 'prp')[] {
-  return machine.trace.entries.slice(from).flatMap(({ symbol, args }) => {
+  return machine.trace.entries.slice(from).flatMap(({ symbol, args }): (number | 'prp')[] => {
     if (symbol === 'pci_nvme_map_sgl') return [args[0] as number];
-    return symbol === 'pci_nvme_map_prp' ? ['prp' as const] : [];
+    return symbol === 'pci_nvme_map_prp' ? ['prp'] : [];
   });
 }
 

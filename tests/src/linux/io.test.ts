@@ -28,21 +28,21 @@ describe.skipIf(missing !== null)('Linux’s driver on our controller', () => {
       for (let i = 0; i < bytes.length / 2; i++) bytes[i] = (i * 31 + (i >>> 12)) & 0xff;
       // One block, less than a page, two pages, PRP lists, and more than one command can carry; from the lower half up.
       const sizes = [512, 3584, 8192, 45056, 131072, 1048576];
-      const copies = sizes.map((size, i) => ({ size, count: 3, from: i + 1, to: i + 5 }));
+      const copies = sizes.map((size, i) => ({
+        size,
+        count: Math.min(3, MEBIBYTE / size),
+        from: 512 * (i + 1),
+        to: DISK_BYTES / 2 + i * MEBIBYTE,
+      }));
       return withLinux({ description, deps }, async ({ guest }) => {
         const commands = copies.map(({ size, count, from, to }) => {
           const blocks = `bs=${size} count=${count} iflag=direct,skip_bytes oflag=direct,seek_bytes conv=notrunc`;
-          const place = `skip=${from * 512} seek=${DISK_BYTES / 2 + to * MEBIBYTE - 4 * MEBIBYTE}`;
-          return `dd if=/dev/nvme0n1 of=/dev/nvme0n1 ${blocks} ${place} 2>/dev/null || exit 1`;
+          return `dd if=/dev/nvme0n1 of=/dev/nvme0n1 ${blocks} skip=${from} seek=${to} 2>/dev/null || exit 1`;
         });
         await guest.output(commands.join('\n'));
         for (const { size, count, from, to } of copies) {
-          const start = DISK_BYTES / 2 + to * MEBIBYTE - 4 * MEBIBYTE;
-          const length = Math.min(size * count, MEBIBYTE);
-          const copied = Buffer.compare(
-            bytes.subarray(start, start + length),
-            bytes.subarray(from * 512, from * 512 + length),
-          );
+          const length = size * count;
+          const copied = Buffer.compare(bytes.subarray(to, to + length), bytes.subarray(from, from + length));
           expect(copied, `${size} bytes`).toBe(0);
         }
         expect(await driverLog(guest)).toEqual(HEALTHY);
@@ -147,10 +147,9 @@ describe.skipIf(missing !== null)('Linux’s driver on our controller', () => {
         const output = await guest.output(
           `cat /sys/block/nvme0n1/queue/logical_block_size
           dd if=/dev/urandom of=/dev/nvme0n1 bs=4096 count=100 oflag=direct 2>/dev/null
-          dd if=/dev/nvme0n1 bs=12k count=10 iflag=direct 2>/dev/null | md5sum
-          dd if=/dev/nvme0n1 of=/dev/null bs=512 count=1 iflag=direct 2>/dev/null || echo refused`,
+          dd if=/dev/nvme0n1 bs=12k count=10 iflag=direct 2>/dev/null | md5sum`,
         );
-        expect(output.split('\n').slice(0, 3)).toEqual(['4096', `${md5(bytes.subarray(0, 120 * 1024))}  -`, 'refused']);
+        expect(output.trim().split('\n')).toEqual(['4096', `${md5(bytes.subarray(0, 120 * 1024))}  -`]);
         expect(await driverLog(guest)).toEqual(HEALTHY);
       });
     },

@@ -47,6 +47,28 @@ describe.each(ALL)('on %s', (profile) => {
     expect(await once()).toBe(await once());
   });
 
+  it('does the same whether it is traced, hashed or neither', async () => {
+    const outcome = async (trace: 'full' | 'hash' | 'off'): Promise<unknown> => {
+      const machine = await running(profile, { trace, seed: 5, cpus: 3 });
+      const disk = machine.disk('nvme0n1');
+      await Promise.all([1, 2, 3, 4].map((i) => disk.write(i << 18, pattern(16384 * i, i))));
+      const bytes = await disk.read(1 << 18, 32768);
+      await machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1');
+      await machine.settle();
+      return {
+        nowNs: machine.nowNs,
+        bytes: Buffer.from(bytes).toString('base64'),
+        dmesg: machine.dmesg(),
+        interrupts: machine.procfs.read('/proc/interrupts'),
+        queues: machine.queues('nvme0'),
+        hash: trace === 'off' ? null : machine.trace.hash(),
+      };
+    };
+    const full = (await outcome('full')) as Record<string, unknown>;
+    expect(await outcome('hash')).toEqual(full);
+    expect(await outcome('off')).toEqual({ ...full, hash: null });
+  });
+
   it('binds, unbinds and binds again', async () => {
     const machine = await running(profile, { trace: 'off' });
     await machine.disk('nvme0n1').write(0, pattern(4096, 9));

@@ -20,7 +20,8 @@ function rows(machine: Machine): { kind: string; count: number }[] {
 
 describe.each(PROFILES)('interrupts on %s', (profile) => {
   const KINDS: readonly ['msix' | 'msi' | 'intx', RegExp, number][] = [
-    ['msix', /^PCI-MSI/, 3],
+    // Two queues; before 4.15 the admin queue shares the first one's vector.
+    ['msix', /^PCI-MSI/, profile.startsWith('4') ? 2 : 3],
     ['msi', /^PCI-MSI/, 1],
     ['intx', /^IO-APIC/, 1],
   ];

@@ -164,7 +164,7 @@ describe.each(PROFILES)('on %s', (profile) => {
     expect(first?.args.slice(2)).toEqual([0x01080202, 4]);
   });
 
-  // @acceptance 8 10 11 12
+  // @acceptance 8 9 10 11 12
   it('every callback of nvme_driver is reached by the event it is for', async () => {
     const machine = await machineOf(profile, {
       controller: (description, deps) => new SriovController(createNvmeController(description, deps)),

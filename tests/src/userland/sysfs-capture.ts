@@ -5,7 +5,8 @@ import type { Machine } from '@nvme-stack/machine';
 /** What a path is, in one line. Line ends are bars; a file that cannot be read shows nothing. */
 export type Files = ReadonlyMap<string, string>;
 
-const CAPTURES = new URL('../../golden/linux-6.1-userland/', import.meta.url);
+/** Where the captures are. */
+export const CAPTURES = new URL('../../golden/linux-6.1-userland/', import.meta.url);
 
 /** The text of a captured file. */
 export function captured(name: string): string {

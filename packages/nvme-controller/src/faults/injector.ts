@@ -87,6 +87,11 @@ export class FaultInjector implements FaultPlan, FaultControl {
     });
   }
 
+  /** Virtual time has moved by so much since the times of the rules were set. */
+  moveTimes(byNs: number): void {
+    for (const state of this.#rules) state.dueNs += byNs;
+  }
+
   /** The function was put on a board, or a reset has cleared the timed events: those of rules are armed again. */
   arm(): void {
     const { host, backAtNs } = this.#controller;

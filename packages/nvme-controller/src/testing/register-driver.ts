@@ -17,6 +17,7 @@ export interface TestCommand {
   readonly cdw12?: number;
   readonly cdw13?: number;
   readonly cdw14?: number;
+  readonly cdw15?: number;
 }
 
 /** A completion entry's fields; status without the phase tag. */
@@ -124,6 +125,7 @@ export class RegisterDriver {
     view.setUint32(at + 48, command.cdw12 ?? 0, true);
     view.setUint32(at + 52, command.cdw13 ?? 0, true);
     view.setUint32(at + 56, command.cdw14 ?? 0, true);
+    view.setUint32(at + 60, command.cdw15 ?? 0, true);
     queue.tail = (queue.tail + 1) % queue.size;
     return cid;
   }

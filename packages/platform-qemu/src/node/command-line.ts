@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { QemuDevice } from '../ports.js';
 import { BELL_SLOT } from '../ports.js';
 import { portName } from '../root-slots.js';
-import { MEDIUM, type QemuController, type QemuNamespace, type QemuOptions } from './options.js';
+import { MEDIUM, type QemuController, type QemuNamespace, type QemuOptions, type QemuProperties } from './options.js';
 
 const DEFAULT_RAM_MIB = 256;
 const DEFAULT_BELLS = 4;
@@ -45,7 +45,7 @@ export function commandLine(options: QemuOptions, folder: string): CommandLine {
     ...bellDevices(bells),
     ...rootPorts.flatMap((slot) => [
       '-device',
-      json({ driver: 'pcie-root-port', id: portName(slot), chassis: slot, slot, addr: hex(slot) }),
+      device({ driver: 'pcie-root-port', id: portName(slot), chassis: slot, slot, addr: hex(slot) }),
     ]),
     ...subsystems(controllers),
     ...nodes,
@@ -57,19 +57,26 @@ export function commandLine(options: QemuOptions, folder: string): CommandLine {
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
-const json = (value: unknown): string => JSON.stringify(value);
+/** A device and its properties in the command line's own notation, which takes every type as text. */
+function device({ driver, ...properties }: { readonly driver: string } & QemuProperties): string {
+  const text = (value: string | number | boolean): string => {
+    if (typeof value === 'boolean') return value ? 'on' : 'off';
+    return String(value).replaceAll(',', ',,');
+  };
+  return [driver, ...Object.entries(properties).map(([name, value]) => `${name}=${text(value)}`)].join(',');
+}
 const nodeName = (controller: number, namespace: number): string => `node${controller}n${namespace}`;
 
 function bellDevices(bells: number): string[] {
   return Array.from({ length: bells }, (_, fn) => [
     '-device',
-    json({ driver: 'edu', addr: `${hex(BELL_SLOT)}.${fn}`, ...(fn === 0 ? { multifunction: true } : {}) }),
+    device({ driver: 'edu', addr: `${hex(BELL_SLOT)}.${fn}`, ...(fn === 0 ? { multifunction: true } : {}) }),
   ]).flat();
 }
 
 function subsystems(controllers: readonly QemuController[]): string[] {
   const names = new Set(controllers.flatMap(({ subsystem }) => (subsystem === undefined ? [] : [subsystem])));
-  return [...names].flatMap((nqn) => ['-device', json({ driver: 'nvme-subsys', id: nqn, nqn })]);
+  return [...names].flatMap((nqn) => ['-device', device({ driver: 'nvme-subsys', id: nqn, nqn })]);
 }
 
 function blockNode(
@@ -81,7 +88,7 @@ function blockNode(
   const { file, sizeBytes, readOnly = false } = namespace;
   const path = file ?? join(folder, name);
   if (file === undefined && sizeBytes !== undefined) media.push({ path, sizeBytes });
-  const raw = { driver: 'raw', file: { driver: 'file', filename: MEDIUM, discard: 'unmap' } };
+  const raw = { driver: 'raw', discard: 'unmap', file: { driver: 'file', filename: MEDIUM, discard: 'unmap' } };
   const node = { ...(namespace.node ?? raw), 'node-name': name, ...(readOnly ? { 'read-only': true } : {}) };
   const text = JSON.stringify(node, (_key, value: unknown) => (value === MEDIUM ? path : value));
   return ['-blockdev', text];
@@ -94,7 +101,7 @@ function nvmeDevices(controller: QemuController, index: number): string[] {
   const [first] = namespaces;
   const isFirst = first !== undefined && namespaces.length === 1 && (first.nsid ?? 1) === 1;
   const alone = isFirst && first.ownDevice !== true && subsystem === undefined;
-  const device = {
+  const nvme = {
     driver: 'nvme',
     id,
     serial: controller.serial ?? `nvme-stack-${index}`,
@@ -105,10 +112,10 @@ function nvmeDevices(controller: QemuController, index: number): string[] {
   };
   const others = alone ? [] : namespaces;
   return [
-    ...['-device', json(device)],
+    ...['-device', device(nvme)],
     ...others.flatMap(({ nsid, properties }, at) => [
       '-device',
-      json({
+      device({
         driver: 'nvme-ns',
         drive: nodeName(index, at),
         bus: id,

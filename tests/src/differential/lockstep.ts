@@ -1,0 +1,279 @@
+/** Both controllers, step by step: what each answers, the memory it leaves, and its state now and then. */
+import * as nvme from '@nvme-stack/nvme-protocol';
+import { type Corner, IO_QUEUES } from './corners.js';
+import { explain, type KnownDifference } from './known-differences.js';
+import { type Outcome, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
+import { DATA_PAGES, dword, fillArena, fillPages, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
+import { Stream } from './stream.js';
+
+/** Steps between two fresh starts of both. */
+const EPOCH_STEPS = 400;
+const BLOCKS_PER_TRANSFER = 128;
+/** Features that the stream changes, with their defaults: thresholds, write cache, events. */
+const DEFAULTS: readonly (readonly [fid: number, value: number])[] = [
+  [4, 0x157],
+  [4, 0x100000],
+  [5, 0],
+  [6, 1],
+  [0xb, 0],
+];
+
+/** A step whose outcome was not the same. */
+export interface Difference {
+  readonly index: number;
+  readonly step: Step;
+  readonly ours: string;
+  readonly theirs: string;
+  /** Null: nobody knows why. */
+  readonly known: KnownDifference | null;
+}
+
+export interface Report {
+  readonly commands: number;
+  readonly epochs: number;
+  /** By name of the command, how many were sent, and how many succeeded. */
+  readonly sent: ReadonlyMap<string, { sent: number; succeeded: number }>;
+  readonly known: ReadonlyMap<string, number>;
+  /** Unexplained ones; the first `limit` of them. */
+  readonly unexplained: readonly Difference[];
+}
+
+export interface RunOptions {
+  readonly commands: number;
+  readonly seed: number;
+  /** Ends after so many unexplained differences. */
+  readonly limit?: number;
+  readonly onProgress?: (commands: number) => void;
+}
+
+/** Sends one stream to both corners and compares. */
+export async function lockstep(ours: Corner, theirs: Corner, options: RunOptions): Promise<Report> {
+  const run = new Run([ours, theirs], options);
+  await run.all();
+  return run;
+}
+
+interface Answer {
+  readonly outcome: Outcome;
+  readonly pages: readonly Uint32Array[];
+}
+
+class Run implements Report {
+  commands = 0;
+  epochs = 0;
+  readonly sent = new Map<string, { sent: number; succeeded: number }>();
+  readonly known = new Map<string, number>();
+  readonly unexplained: Difference[] = [];
+  private readonly corners: readonly [Corner, Corner];
+  private readonly options: RunOptions;
+  private readonly stream: Stream;
+
+  constructor(corners: readonly [Corner, Corner], options: RunOptions) {
+    this.corners = corners;
+    this.options = options;
+    this.stream = new Stream(options.seed);
+  }
+
+  private get isOver(): boolean {
+    return this.commands >= this.options.commands || this.unexplained.length >= (this.options.limit ?? 20);
+  }
+
+  async all(): Promise<void> {
+    while (!this.isOver) {
+      for (const corner of this.corners) await corner.run(() => startEpoch(corner));
+      await this.epoch();
+      this.epochs++;
+      this.options.onProgress?.(this.commands);
+    }
+  }
+
+  private async epoch(): Promise<void> {
+    for (let left = EPOCH_STEPS; left > 0 && !this.isOver; left--) {
+      const step = this.stream.next();
+      this.commands++;
+      const [ours, theirs] = [await this.send(0, step), await this.send(1, step)];
+      this.count(step, theirs.outcome);
+      (globalThis as any).HISTORY?.push(`${this.commands - 1} ${step.name} q${step.queue} op ${step.sqe[0]} fl ${step.sqe[1]} slba ${dword(step,10).toString(16)} nlb ${(dword(step,12)).toString(16)} [${step.changed}] ${outcomeText(ours.outcome)} | ${outcomeText(theirs.outcome)}`);
+      const same = this.compare(step, ours, theirs);
+      if (touchesOurQueues(step, theirs.outcome) || (!same && mayHaveParted(step, ours.outcome, theirs.outcome))) return;
+      if (!same) await this.refill(step.pages);
+    }
+    await this.compareState();
+  }
+
+  private async send(index: 0 | 1, step: Step): Promise<Answer> {
+    const { host, run } = this.corners[index];
+    return run(async () => {
+      const outcome = await host.exec(step.queue, prepare(host, step), step.mayPend);
+      return { outcome, pages: step.pages.map((page) => pageWords(host, page)) };
+    });
+  }
+
+  private count(step: Step, outcome: Outcome): void {
+    const counts = this.sent.get(step.name) ?? { sent: 0, succeeded: 0 };
+    counts.sent++;
+    if (outcome.kind === 'completed' && outcome.status === 0) counts.succeeded++;
+    this.sent.set(step.name, counts);
+  }
+
+  /** Gives pages the same bytes again. */
+  private async refill(pages: readonly number[]): Promise<void> {
+    for (const { host, run } of this.corners) await run(async () => fillPages(host, pages));
+  }
+
+  private compare(step: Step, ours: Answer, theirs: Answer): boolean {
+    const [left, right] = [outcomeText(ours.outcome), outcomeText(theirs.outcome)];
+    const at = left === right ? firstDifference(ours.pages, theirs.pages) : null;
+    if (left === right && at === null) return true;
+    const text = (answer: Answer, outcome: string): string => {
+      if (at === null) return outcome;
+      const word = (answer.pages[at.page] as Uint32Array)[at.word] as number;
+      return `${outcome}, byte ${at.page * PAGE + at.word * 4} is ${word.toString(16)}`;
+    };
+    this.differ(step, text(ours, left), text(theirs, right));
+    return false;
+  }
+
+  private differ(step: Step, ours: string, theirs: string): void {
+    const known = explain(step, ours, theirs);
+    if (known === null && (globalThis as any).HISTORY) console.log('HISTORY', this.commands, (globalThis as any).HISTORY.slice(-60).join('\n'));
+    if (known !== null) this.known.set(known.id, (this.known.get(known.id) ?? 0) + 1);
+    else this.unexplained.push({ index: this.commands - 1, step, ours, theirs, known });
+  }
+
+  /** The media, the features, and every byte of the arena that commands may have written. */
+  private async compareState(): Promise<void> {
+    const [ours, theirs] = [await this.state(0), await this.state(1)];
+    for (const [name, value] of ours) {
+      if (value === theirs.get(name)) continue;
+      this.differ(stateStep(name), value, theirs.get(name) as string);
+      return;
+    }
+  }
+
+  private state(index: 0 | 1): Promise<Map<string, string>> {
+    const { host, run } = this.corners[index];
+    return run(async () => {
+      const found = new Map<string, string>();
+      for (let page = 0; page < DATA_PAGES; page++) found.set(`page ${page}`, sum(pageWords(host, page)));
+      for (const fid of [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 0x16, 0x19]) {
+        const outcome = await host.exec(0, command(10, { 1: fid === 5 ? 1 : 0, 10: fid }, [24, host.arena.busAddr]), false);
+        found.set(`feature ${fid}`, outcomeText({ ...outcome, sqHead: 0 }));
+      }
+      found.set('CSTS', host.registers.readl(nvme.NVME_REG_CSTS).toString(16));
+      return found;
+    });
+  }
+}
+
+function outcomeText({ kind, status, dw0, sqHead, sqId, events }: Outcome): string {
+  const other = events.length === 0 ? '' : `, ${events.join(', ')}`;
+  if (kind === 'pending') return `pending${other}`;
+  const code = `${(status >>> 8) & 7}/${(status & 0xff).toString(16).padStart(2, '0')}`;
+  const flags = `${(status & 0x4000) === 0 ? '' : ' DNR'}${(status & 0x2000) === 0 ? '' : ' M'}`;
+  return `${code}${flags} dw0 ${dw0.toString(16)} sq ${sqId} head ${sqHead}${other}`;
+}
+
+function firstDifference(left: readonly Uint32Array[], right: readonly Uint32Array[]): { page: number; word: number } | null {
+  for (let page = 0; page < left.length; page++) {
+    const [a, b] = [left[page] as Uint32Array, right[page] as Uint32Array];
+    for (let word = 0; word < a.length; word++) if (a[word] !== b[word]) return { page, word };
+  }
+  return null;
+}
+
+function sum(words: Uint32Array): string {
+  let hash = 0;
+  for (const word of words) hash = Math.imul(hash ^ word, 0x01000193);
+  return (hash >>> 0).toString(16);
+}
+
+const stateStep = (name: string): Step => ({
+  name: `state: ${name}`,
+  changed: [],
+  queue: 0,
+  sqe: new Uint8Array(64),
+  pointers: [],
+  entries: [],
+  input: [],
+  mayPend: false,
+  pages: [],
+});
+
+/** After a difference: whether the controllers' own state may be another now, not only the host's memory. */
+function mayHaveParted(step: Step, ours: Outcome, theirs: Outcome): boolean {
+  if (ours.kind === 'pending' || theirs.kind === 'pending') return true;
+  if (ours.status !== 0 && theirs.status !== 0 && (step.queue === 0 || opcodeOf(step) !== COPY)) return false;
+  return !HARMLESS[step.queue === 0 ? 'admin' : 'io'].has(opcodeOf(step));
+}
+
+const HOST_BEHAVIOR = 0x16;
+const COPY = 0x19;
+/** Commands that change nothing but the host's memory: Get Log Page, Identify, Get Features; Flush, Read, Compare, Verify. */
+const HARMLESS: Readonly<Record<'admin' | 'io', ReadonlySet<number>>> = {
+  admin: new Set([2, 6, 10]),
+  io: new Set([0, 2, 5, 0xc]),
+};
+
+/** A queue of the host's own is gone: it cannot be used until it is made again. */
+function touchesOurQueues(step: Step, outcome: Outcome): boolean {
+  const opcode = opcodeOf(step);
+  if (step.queue !== 0 || outcome.status !== 0 || (opcode !== 0 && opcode !== 4)) return false;
+  const queue = dword(step, 10) & 0xffff;
+  return queue >= 1 && queue <= IO_QUEUES;
+}
+
+/** A command of the host's own. */
+function command(opcode: number, dwords: Readonly<Record<number, number>>, address?: readonly [at: number, to: number]): Uint8Array {
+  const sqe = new Uint8Array(64);
+  const view = new DataView(sqe.buffer);
+  sqe[0] = opcode;
+  for (const [index, value] of Object.entries(dwords)) view.setUint32(4 * Number(index), value >>> 0, true);
+  if (address !== undefined) {
+    view.setUint32(address[0], address[1] % 2 ** 32, true);
+    view.setUint32(address[0] + 4, Math.floor(address[1] / 2 ** 32), true);
+  }
+  return sqe;
+}
+
+/** Brings a controller into the state every epoch starts from: enabled, two queue pairs, empty media, a known arena. */
+async function startEpoch({ host, name }: Corner): Promise<void> {
+  await host.restart();
+  const must = async (queue: number, sqe: Uint8Array): Promise<void> => {
+    const outcome = await host.exec(queue, sqe, false);
+    if (outcome.status !== 0 || outcome.kind === 'pending') {
+      throw new Error(`${name} refused to start an epoch: opcode ${sqe[0]}: ${outcomeText(outcome)}`);
+    }
+  };
+  await host.exec(0, attachment(host), false);
+  await must(0, command(0x80, { 1: 1 }));
+  const size = (QUEUE_ENTRIES - 1) << 16;
+  for (let queue = 1; queue <= IO_QUEUES; queue++) {
+    await must(0, command(5, { 10: queue | size, 11: 3 }, [24, host.address(queue, 'cq')]));
+    await must(0, command(1, { 10: queue | size, 11: 1 | (queue << 16) }, [24, host.address(queue, 'sq')]));
+  }
+  // QEMU keeps these over a reset.
+  for (const [fid, value] of DEFAULTS) await must(0, command(9, { 1: fid === 5 ? 1 : 0, 10: fid, 11: value }));
+  await must(0, command(9, { 10: HOST_BEHAVIOR }, [24, zeroPage(host)]));
+  fillArena(host);
+  for (let slba = 0; slba < 2048; slba += BLOCKS_PER_TRANSFER) {
+    await must(1, command(8, { 1: 1, 10: slba, 12: BLOCKS_PER_TRANSFER - 1 }));
+  }
+}
+
+/** Address of a page of zeroes. */
+function zeroPage({ arena }: RawHost): number {
+  arena.bytes.fill(0, 0, PAGE);
+  arena.publish(0, PAGE);
+  return arena.busAddr;
+}
+
+/** Attaches namespace 1, whatever the stream did to it. */
+function attachment(host: RawHost): Uint8Array {
+  const at = 56 * PAGE;
+  host.arena.bytes.fill(0, at, at + PAGE);
+  host.arena.view.setUint16(at, 1, true);
+  host.arena.publish(at, PAGE);
+  return command(0x15, { 1: 1 }, [24, host.arena.busAddr + at]);
+}
+

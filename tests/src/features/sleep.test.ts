@@ -1,0 +1,169 @@
+/** System sleep as nvme_dev_pm_ops does it: shut down, or left on in the lowest power state. */
+import {
+  createMachine,
+  type Machine,
+  type MachineDescription,
+  type MachineOptions,
+  PROFILES,
+} from '@nvme-stack/machine';
+import type { FaultRule } from '@nvme-stack/nvme-controller';
+import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { describe, expect, it } from 'vitest';
+import { codeOf, firstDifference, leftBehind, log, NVME_BDF, pattern, running } from './bench.js';
+
+const PORT_BDF = '0000:00:04.0';
+const ENDPOINT_BDF = '0000:01:00.0';
+const PCI_EXP_LNKCTL = 0x10;
+const ASPM_L1 = 2;
+const SET_FEATURES = 0x09;
+const GET_FEATURES = 0x0a;
+const POWER_MANAGEMENT = 2;
+const CC = 0x14;
+
+type Nvme = NonNullable<MachineDescription['nvme']>[number];
+
+const LAPTOP: Nvme = {
+  namespaces: [{ sizeMiB: 1 }],
+  powerStates: [
+    { maxPower: 600, entryLatencyUs: 0, exitLatencyUs: 0 },
+    { maxPower: 300, entryLatencyUs: 5, exitLatencyUs: 5 },
+    { maxPower: 5, entryLatencyUs: 1000, exitLatencyUs: 5000, nonOperational: true },
+  ],
+};
+
+/** The controller stands behind a root port whose link firmware lets sleep. */
+const behindPort: MachineOptions = {
+  parts: {
+    platform: (deps) => {
+      const [slot] = deps.slots;
+      return createPlatformSim({
+        ...deps,
+        rootPorts: [{ slot: 4 }],
+        slots: [{ slot: 4, behindPort: true, function: (slot as (typeof deps.slots)[number]).function }],
+      });
+    },
+  },
+};
+
+async function laptop(profile: (typeof PROFILES)[number], faults: FaultRule[] = [], aspm = true): Promise<Machine> {
+  const machine = await createMachine({ profile, cpus: 2, nvme: [{ ...LAPTOP, faults: { faults } }] }, behindPort);
+  const { pciBus } = machine.subsystems;
+  await machine.task('firmware', async () => {
+    const port = pciBus.pciGetDevice(PORT_BDF);
+    if (port === null) throw new Error('no port');
+    if (aspm) pciBus.pciWriteConfigWord(port, pciBus.pciFindCapability(port, 0x10) + PCI_EXP_LNKCTL, ASPM_L1);
+  });
+  await machine.modprobe('nvme');
+  await machine.settle();
+  await machine.disk('nvme0n1').write(0, pattern(4096));
+  return machine;
+}
+
+/** Admin commands of the power management feature since `from`: what was chosen, or 'get'. */
+function powerCommands(machine: Machine, from: number): (number | 'get')[] {
+  const chosen: (number | 'get')[] = [];
+  const entries = machine.trace.entries.slice(from);
+  entries.forEach(({ symbol, args }, i) => {
+    if (symbol !== 'pci_nvme_admin_cmd' || ((args[3] as number) & 0xff) !== POWER_MANAGEMENT) return;
+    if (args[2] === GET_FEATURES) chosen.push('get');
+    else if (args[2] === SET_FEATURES) chosen.push(entries[i + 1]?.args[1] as number);
+  });
+  return chosen;
+}
+
+function shutDowns(machine: Machine, from: number): number {
+  const isShn = ({ symbol, args }: { symbol: string; args: readonly unknown[] }): boolean =>
+    symbol === 'pci_nvme_mmio_write' && args[0] === CC && ((args[1] as number) & 0xc000) === 0x4000;
+  return machine.trace.entries.slice(from).filter(isShn).length;
+}
+
+async function dataIsThere(machine: Machine): Promise<void> {
+  expect(firstDifference(await machine.disk('nvme0n1').read(0, 4096), pattern(4096))).toBe(-1);
+}
+
+describe('a sleep that leaves the power on', () => {
+  it.each(['6.12', '6.1'] as const)(
+    'puts a controller with power states into its lowest, and back (%s)',
+    async (profile) => {
+      const machine = await laptop(profile);
+      const from = machine.trace.entries.length;
+      await machine.suspend('freeze');
+      expect(powerCommands(machine, from)).toEqual(['get', 2]);
+      expect(shutDowns(machine, from)).toBe(0);
+      expect(machine.procfs.read('/proc/interrupts')).toContain('nvme0q1');
+      await machine.resume();
+      await machine.settle();
+      expect(powerCommands(machine, from)).toEqual(['get', 2, 0]);
+      expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+      expect(machine.trace.entries.slice(from).some(({ symbol }) => symbol === 'nvme_reset_work')).toBe(false);
+      await dataIsThere(machine);
+      expect(await leftBehind(machine)).toEqual([]);
+    },
+  );
+
+  it('shuts the controller down when it refuses the state, and resets it on the way back', async () => {
+    const machine = await laptop('6.12', [
+      { kind: 'status', command: 'setFeatures', fid: POWER_MANAGEMENT, status: 0x4002 },
+    ]);
+    const from = machine.trace.entries.length;
+    await machine.suspend('freeze');
+    expect(shutDowns(machine, from)).toBe(1);
+    await machine.resume();
+    await machine.settle();
+    expect(machine.trace.entries.slice(from).some(({ symbol }) => symbol === 'nvme_reset_work')).toBe(true);
+    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    await dataIsThere(machine);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it.each<[string, () => Promise<Machine>]>([
+    ['its link may not sleep', () => laptop('6.12', [], false)],
+    ['it has one power state only', () => running({}, { trace: 'full' })],
+    ['the era knows no better', () => laptop('4.13')],
+  ])('shuts the controller down when %s', async (_why, make) => {
+    const machine = await make();
+    const data = pattern(4096);
+    await machine.disk('nvme0n1').write(0, data);
+    const from = machine.trace.entries.length;
+    await machine.suspend('freeze');
+    expect(powerCommands(machine, from)).toEqual([]);
+    expect(shutDowns(machine, from)).toBe(1);
+    await machine.resume();
+    await machine.settle();
+    await dataIsThere(machine);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+});
+
+describe('a sleep that gives the power to firmware', () => {
+  // @acceptance 10
+  it.each(PROFILES)('shuts the controller down, whatever power states it has (%s)', async (profile) => {
+    const machine = await laptop(profile);
+    const from = machine.trace.entries.length;
+    await machine.suspend();
+    expect(powerCommands(machine, from)).toEqual([]);
+    expect(shutDowns(machine, from)).toBe(1);
+    expect(machine.procfs.read('/proc/interrupts')).not.toContain('nvme0q');
+    await machine.resume();
+    await machine.settle();
+    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    await dataIsThere(machine);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it('is refused while the controller goes away', async () => {
+    const machine = await running({ shutdownDelayNs: 50e6 }, { trace: 'off' });
+    const gone = machine.sysfs.write('/sys/bus/pci/drivers/nvme/unbind', NVME_BDF);
+    await machine.run(1000);
+    expect([null, 'EBUSY']).toContain(await codeOf(machine.suspend()));
+    await gone;
+    await machine.resume();
+    expect(log(machine).join('\n')).not.toContain('BUG');
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+});
+
+it('has the controller where a root port puts it', async () => {
+  const machine = await laptop('6.12');
+  expect(machine.sysfs.exists(`/sys/bus/pci/devices/${ENDPOINT_BDF}/nvme/nvme0`)).toBe(true);
+});
