@@ -139,6 +139,8 @@ describe('the demo', () => {
     }
     expect(load.checked).toBeGreaterThan(10);
     expect(load.wrong).toBe(0);
+    const shared = JSON.parse((await demo(['--operations', '2000', '--profile', '4.13', '--json'])).out).load.queues;
+    expect(shared.every(({ interrupts }: { interrupts: number | null }) => (interrupts ?? 0) > 0)).toBe(true);
     expect(out).toMatch(/2 000 operations in [\d.]+ ms of virtual time;\n[\d.]+ ms of wall time/);
   });
 });

@@ -26,7 +26,7 @@ export interface Latencies {
 export interface QueueLoad {
   readonly name: string;
   readonly operations: number;
-  /** Interrupts it raised; null: it has none of its own. */
+  /** Interrupts of its vector; null: it has none. */
   readonly interrupts: number | null;
 }
 
@@ -176,7 +176,10 @@ function summary(latencies: Float64Array): Latencies | null {
 
 function countsOf(machine: Machine): Map<string, number> {
   const interrupts = parseInterrupts(machine.procfs.read('/proc/interrupts'));
-  return new Map(interrupts.map(({ name, counts }) => [name, counts.reduce((sum, n) => sum + n, 0)]));
+  const total = (counts: readonly number[]): number => counts.reduce((sum, n) => sum + n, 0);
+  return new Map(
+    interrupts.flatMap(({ name, counts }) => name.split(', ').map((one) => [one, total(counts)] as const)),
+  );
 }
 
 function queueLoads(

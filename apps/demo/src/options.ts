@@ -7,7 +7,7 @@ import { BadInput, refusal } from './input.js';
 const MAX_CPUS = 64;
 const MAX_SEED = 0xffffffff;
 const MAX_OPERATIONS = 10_000_000;
-const DEFAULT_OPERATIONS = 10_000;
+const DEFAULT_OPERATIONS = 6_000;
 const TRACES = ['graph', 'events', 'chrome'] as const;
 
 /** How a trace is written. */

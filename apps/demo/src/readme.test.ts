@@ -62,7 +62,7 @@ const timeless = (line: string): string =>
 it('README.md shows lines of a real run, in their order', async () => {
   const shown =
     /<!-- demo output -->\n```text\n([\s\S]*?)```/.exec(text('README.md'))?.[1]?.trimEnd().split('\n') ?? [];
-  const { code, out } = await demo(['--operations', '10000']);
+  const { code, out } = await demo(['--operations', '6000']);
   expect(code).toBe(0);
   const lines = out.split('\n');
   let at = 0;

@@ -41,7 +41,7 @@ const BLACKLIST = [
   'uhci_hcd_init',
   'init_hw_perf_events',
 ];
-const COMMAND_LINE = [
+export const KERNEL_COMMAND_LINE = [
   'console=ttyS0',
   'quiet',
   'cryptomgr.notests',
@@ -88,7 +88,7 @@ async function findState(report: (line: string) => void): Promise<ArrayBuffer> {
   const files = debianFiles();
   const initramfs = buildInitramfs(files);
   const key = createHash('sha256')
-    .update(JSON.stringify([V86_VERSION, files.kernelRelease, COMMAND_LINE, MEMORY_BYTES, SLOT]))
+    .update(JSON.stringify([V86_VERSION, files.kernelRelease, KERNEL_COMMAND_LINE, MEMORY_BYTES, SLOT]))
     .update(initramfs)
     .digest('hex')
     .slice(0, 16);
@@ -113,7 +113,7 @@ async function bootToAgent(files: DebianFiles, initramfs: Uint8Array): Promise<A
     vga_bios: file('usr/share/seabios/vgabios-stdvga.bin'),
     bzimage: file(`boot/vmlinuz-${files.kernelRelease}`),
     initrd: { buffer: exactBuffer(initramfs) },
-    cmdline: COMMAND_LINE,
+    cmdline: KERNEL_COMMAND_LINE,
   });
   try {
     attachNvme(emulator, bootController(), { slot: SLOT });

@@ -37,8 +37,15 @@ export function getFeatures(controller: ControllerState, slot: CommandSlot): num
   if (fid === nvme.NVME_FEAT_IRQ_CONFIG && (slot.cdw11 & 0xffff) > controller.description.maxIoQueuePairs) {
     return sc.SC_INVALID_FIELD;
   }
+  if (fid === nvme.NVME_FEAT_TEMP_THRESH && isReservedThreshold(slot.cdw11)) return sc.SC_INVALID_FIELD;
   slot.dw0 = controller.features.value(fid, slot.cdw11, isCurrent);
   return sc.SC_SUCCESS;
+}
+
+/** Of the composite temperature there are an over and an under threshold, and no third. */
+function isReservedThreshold(cdw11: number): boolean {
+  const { TMPSEL, THSEL } = nvme.TemperatureThreshold;
+  return TMPSEL.get(cdw11) === 0 && THSEL.get(cdw11) > 1;
 }
 
 function sendTimestamp(controller: ControllerState, slot: CommandSlot, isCurrent: boolean): number {

@@ -13,7 +13,7 @@ import {
 import { CARRIED } from './snapshot.js';
 import { RegisterDriver } from './testing.js';
 
-const RAM_BYTES = 1 << 21;
+const RAM_BYTES = 1 << 19;
 const MEDIUM_BYTES = 1 << 18;
 const DATA = 0x40000;
 const { read: READ, write: WRITE, flush: FLUSH, dsm: DSM } = nvme.NvmeNvmOpcode;
@@ -143,11 +143,11 @@ describe('a snapshot', () => {
             state: 0,
           });
           expect(observe(copy, after)).toEqual(observe(original, after));
-          expect(copy.medium).toEqual(original.medium);
-          expect(copy.driver.host.ram).toEqual(original.driver.host.ram);
+          expect(difference(copy.medium, original.medium)).toBe(-1);
+          expect(difference(copy.driver.host.ram, original.driver.host.ram)).toBe(-1);
         },
       ),
-      { numRuns: 300, seed: 5 },
+      { numRuns: 150, seed: 5 },
     );
   });
 
@@ -228,6 +228,12 @@ function createPair({ driver }: Bench): void {
   driver.host.advance(1000);
   driver.takeAll(0);
   driver.queues.set(1, { qid: 1, size: 32, sq, cq, tail: 0, head: 0, phase: 1 });
+}
+
+/** The first byte that differs, or -1. */
+function difference(left: Uint8Array, right: Uint8Array): number {
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return i;
+  return -1;
 }
 
 function copyQueues(from: Bench, to: Bench): void {

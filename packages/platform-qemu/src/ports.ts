@@ -3,7 +3,7 @@
  * Types and constants only. Counterparts: softmmu/qtest.c (the link), qapi (the monitor).
  */
 import type { Irqs } from '@nvme-stack/irq/ports';
-import type { Clock, Kernel } from '@nvme-stack/kernel';
+import type { Clock, Costs, Kernel } from '@nvme-stack/kernel';
 import type { PciHostBridge } from '@nvme-stack/pci-bus/ports';
 import type { AccessSize, PciFunction } from '@nvme-stack/pci-function';
 
@@ -87,6 +87,16 @@ export interface QemuClock extends Clock {
   /** A device was written to: its answer may come soon. Any context. */
   expect(): void;
 }
+
+/** What CPU time costs a kernel on this board: real time passes by itself, nothing is charged on top of it. */
+export const REAL_TIME_COSTS: Costs = {
+  mmioReadNs: 0,
+  mmioWriteNs: 0,
+  interruptNs: 0,
+  wakeNs: 0,
+  functionNs: 0,
+  relaxNs: 0,
+};
 
 /** What the platform is made of. */
 export interface PlatformQemuDeps {

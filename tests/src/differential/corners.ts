@@ -2,13 +2,13 @@
 import { createIrqs } from '@nvme-stack/irq';
 import type { DmaDevice, KernelInstance } from '@nvme-stack/kernel';
 import { createTestKernel, testHostLoop } from '@nvme-stack/kernel/testing';
-import { qemuBoard } from '@nvme-stack/machine/node';
 import { createNvmeController } from '@nvme-stack/nvme-controller';
 import type { PciBus, PciDev, PciHostBridge } from '@nvme-stack/pci-bus/ports';
 import { createPciStack } from '@nvme-stack/pci-bus/testing';
 import { PCI_CAP_ID_MSIX, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE } from '@nvme-stack/pci-function';
-import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { createPlatformQemu, createQemuClock, REAL_TIME_COSTS } from '@nvme-stack/platform-qemu';
 import { startQemu } from '@nvme-stack/platform-qemu/node';
+import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { RawHost } from './raw-host.js';
 
 const SERIAL = 'differential';
@@ -55,22 +55,22 @@ export async function qemuCorner(): Promise<Corner> {
     bells: 1,
     controllers: [{ slot: SLOT, serial: SERIAL, namespaces: [NAMESPACE] }],
   });
-  const board = qemuBoard(qemu);
+  const clock = createQemuClock(qemu);
   const instance = createTestKernel({
     checks: 'off',
     trace: 'off',
     nrCpus: 1,
     memoryBytes: 4 << 20,
-    clock: board.clock,
-    costs: board.costs,
-    host: board.host(testHostLoop),
+    clock,
+    costs: REAL_TIME_COSTS,
+    host: { macrotask: testHostLoop.macrotask, after: (delayNs, fn) => qemu.waitForEvent(delayNs, fn) },
   });
   const { kernel } = instance;
-  board.onFailure((reason) => instance.door.close(reason));
+  qemu.onFailure((reason) => instance.door.close(reason));
   const irqs = createIrqs({ kernel });
-  const { hostBridge } = board.platform({ kernel, irqs });
+  const { hostBridge } = createPlatformQemu({ kernel, irqs, qemu, clock });
   // The host polls: nobody waits for an interrupt.
-  (board.clock as { look: unknown }).look = null;
+  clock.look = null;
   return corner('QEMU', instance, createPciStack(kernel, irqs).bus, hostBridge, () => qemu.stop());
 }
 

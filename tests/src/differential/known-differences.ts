@@ -38,7 +38,8 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'Get Features with a reserved Select value: QEMU takes it for the current value, ours refuses it.',
     spec: '[NVMe] 5.1.11 figure Select, 1.8 (reserved coded values)',
     why: 'A reserved coded value is an error: Invalid Field.',
-    matches: (step, ours) => opcodeOf(step) === 0x0a && step.queue === 0 && ((dword(step, 10) >>> 8) & 7) > 3 && is(ours, INVALID_FIELD),
+    matches: (step, ours) =>
+      opcodeOf(step) === 0x0a && step.queue === 0 && ((dword(step, 10) >>> 8) & 7) > 3 && is(ours, INVALID_FIELD),
   },
   {
     id: 'misaligned-prp1',
@@ -66,21 +67,24 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'The list of I/O command set combinations: QEMU has NVM and Zoned, ours has NVM.',
     spec: '[NVMe] 5.1.13.2.18',
     why: 'Each says what it has.',
-    matches: (step, ours, theirs) => isAdmin(step, 6) && (dword(step, 10) & 0xff) === 0x1c && is(ours, SUCCESS) && is(theirs, SUCCESS),
+    matches: (step, ours, theirs) =>
+      isAdmin(step, 6) && (dword(step, 10) & 0xff) === 0x1c && is(ours, SUCCESS) && is(theirs, SUCCESS),
   },
   {
     id: 'smart-nsid-0',
     what: 'SMART log with namespace identifier 0: QEMU gives Invalid Namespace, ours the controller’s log.',
     spec: '[NVMe] 5.1.12 (log pages of the controller: 0h or FFFFFFFFh)',
     why: 'A log page of the controller’s scope takes both values.',
-    matches: (step, ours) => isAdmin(step, 2) && (dword(step, 10) & LID) === 2 && dword(step, 1) === 0 && !is(ours, '0/0b'),
+    matches: (step, ours) =>
+      isAdmin(step, 2) && (dword(step, 10) & LID) === 2 && dword(step, 1) === 0 && !is(ours, '0/0b'),
   },
   {
     id: 'smart-counters',
     what: 'Counters of the SMART log: QEMU counts what its block layer does, ours the commands that the specification names.',
     spec: '[NVM] 1.4.2.7 to 1.4.2.10',
     why: 'A Copy is one command however many ranges it has, and a failed command was completed too.',
-    matches: (step, ours, theirs) => isAdmin(step, 2) && (dword(step, 10) & LID) === 2 && is(ours, SUCCESS) && is(theirs, SUCCESS),
+    matches: (step, ours, theirs) =>
+      isAdmin(step, 2) && (dword(step, 10) & LID) === 2 && is(ours, SUCCESS) && is(theirs, SUCCESS),
   },
   {
     id: 'default-data',
@@ -88,21 +92,27 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     spec: '[NVMe] 5.1.11, 5.1.25 (attributes in a data structure)',
     why: 'The value is in the data.',
     matches: (step, ours, theirs) =>
-      isAdmin(step, 0x0a) && ((dword(step, 10) >>> 8) & 7) !== 0 && is(ours, SUCCESS) && is(theirs, SUCCESS) && ours.includes('byte'),
+      isAdmin(step, 0x0a) &&
+      ((dword(step, 10) >>> 8) & 7) !== 0 &&
+      is(ours, SUCCESS) &&
+      is(theirs, SUCCESS) &&
+      ours.includes('byte'),
   },
   {
     id: 'never-completes',
     what: 'A transfer to where no memory is, of several pages: QEMU waits for ever; ours refuses the pointer or the transfer.',
     spec: '[NVMe] 4.1.1, 4.6.1',
     why: 'A command completes.',
-    matches: (step, ours, theirs) => theirs === 'pending' && step.pointers.length > 0 && (is(ours, '0/13') || is(ours, TRANSFER_ERROR)),
+    matches: (step, ours, theirs) =>
+      theirs === 'pending' && step.pointers.length > 0 && (is(ours, '0/13') || is(ours, TRANSFER_ERROR)),
   },
   {
     id: 'effects-csi',
     what: 'The effects log of a command set that does not exist: QEMU gives the admin part, ours Invalid Field.',
     spec: '[NVMe] 5.1.12.1.6',
     why: 'The command set is not supported.',
-    matches: (step, ours) => isAdmin(step, 2) && (dword(step, 10) & LID) === 5 && dword(step, 14) >>> 24 !== 0 && is(ours, INVALID_FIELD),
+    matches: (step, ours) =>
+      isAdmin(step, 2) && (dword(step, 10) & LID) === 5 && dword(step, 14) >>> 24 !== 0 && is(ours, INVALID_FIELD),
   },
   {
     id: 'flush-fused',
@@ -137,7 +147,8 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'Data pointer type 3 (reserved) in Copy and Dataset Management: QEMU lets the host retry.',
     spec: '[NVMe] 3.3.3.1 figure PSDT, 4.2.3 (Do Not Retry)',
     why: 'The same command fails again.',
-    matches: (step, ours, theirs) => (step.sqe[1] as number) >> 6 === 3 && is(ours, '0/02 DNR') && is(theirs, '0/02 dw0'),
+    matches: (step, ours, theirs) =>
+      (step.sqe[1] as number) >> 6 === 3 && is(ours, '0/02 DNR') && is(theirs, '0/02 dw0'),
   },
   {
     id: 'virtualization-management',
@@ -151,7 +162,15 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     what: 'With Error Recovery’s DULBE set, QEMU fails reads of deallocated blocks; ours reads zeroes.',
     spec: '[NVM] 4.1.3.2 (Deallocated or Unwritten Logical Block Error Enable)',
     why: 'QEMU is right; a medium here does not know which blocks are deallocated.',
-    matches: (step, _ours, theirs) => step.queue !== 0 && (is(theirs, '2/87') || (opcodeOf(step) === 0x19 && is(theirs, '0/06'))),
+    matches: (step, _ours, theirs) =>
+      step.queue !== 0 && (is(theirs, '2/87') || (opcodeOf(step) === 0x19 && is(theirs, '0/06'))),
+  },
+  {
+    id: 'log-length',
+    what: 'Get Log Page of 16 GiB and more: QEMU counts bytes in 32 bits and sends a little, ours refuses more than MDTS.',
+    spec: '[NVMe] 5.1.12 (NUMDU), 5.1.13.2.1 MDTS',
+    why: 'What is asked for is beyond MDTS.',
+    matches: (step, ours) => isAdmin(step, 2) && (dword(step, 11) & 0xffff) >= 0x4000 && is(ours, INVALID_FIELD),
   },
   {
     id: 'error-log',

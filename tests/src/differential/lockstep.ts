@@ -93,9 +93,9 @@ class Run implements Report {
       this.commands++;
       const [ours, theirs] = [await this.send(0, step), await this.send(1, step)];
       this.count(step, theirs.outcome);
-      (globalThis as any).HISTORY?.push(`${this.commands - 1} ${step.name} q${step.queue} op ${step.sqe[0]} fl ${step.sqe[1]} slba ${dword(step,10).toString(16)} nlb ${(dword(step,12)).toString(16)} [${step.changed}] ${outcomeText(ours.outcome)} | ${outcomeText(theirs.outcome)}`);
       const same = this.compare(step, ours, theirs);
-      if (touchesOurQueues(step, theirs.outcome) || (!same && mayHaveParted(step, ours.outcome, theirs.outcome))) return;
+      if (touchesOurQueues(step, theirs.outcome) || (!same && mayHaveParted(step, ours.outcome, theirs.outcome)))
+        return;
       if (!same) await this.refill(step.pages);
     }
     await this.compareState();
@@ -136,7 +136,6 @@ class Run implements Report {
 
   private differ(step: Step, ours: string, theirs: string): void {
     const known = explain(step, ours, theirs);
-    if (known === null && (globalThis as any).HISTORY) console.log('HISTORY', this.commands, (globalThis as any).HISTORY.slice(-60).join('\n'));
     if (known !== null) this.known.set(known.id, (this.known.get(known.id) ?? 0) + 1);
     else this.unexplained.push({ index: this.commands - 1, step, ours, theirs, known });
   }
@@ -157,7 +156,11 @@ class Run implements Report {
       const found = new Map<string, string>();
       for (let page = 0; page < DATA_PAGES; page++) found.set(`page ${page}`, sum(pageWords(host, page)));
       for (const fid of [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 0x16, 0x19]) {
-        const outcome = await host.exec(0, command(10, { 1: fid === 5 ? 1 : 0, 10: fid }, [24, host.arena.busAddr]), false);
+        const outcome = await host.exec(
+          0,
+          command(10, { 1: fid === 5 ? 1 : 0, 10: fid }, [24, host.arena.busAddr]),
+          false,
+        );
         found.set(`feature ${fid}`, outcomeText({ ...outcome, sqHead: 0 }));
       }
       found.set('CSTS', host.registers.readl(nvme.NVME_REG_CSTS).toString(16));
@@ -174,7 +177,10 @@ function outcomeText({ kind, status, dw0, sqHead, sqId, events }: Outcome): stri
   return `${code}${flags} dw0 ${dw0.toString(16)} sq ${sqId} head ${sqHead}${other}`;
 }
 
-function firstDifference(left: readonly Uint32Array[], right: readonly Uint32Array[]): { page: number; word: number } | null {
+function firstDifference(
+  left: readonly Uint32Array[],
+  right: readonly Uint32Array[],
+): { page: number; word: number } | null {
   for (let page = 0; page < left.length; page++) {
     const [a, b] = [left[page] as Uint32Array, right[page] as Uint32Array];
     for (let word = 0; word < a.length; word++) if (a[word] !== b[word]) return { page, word };
@@ -194,6 +200,7 @@ const stateStep = (name: string): Step => ({
   queue: 0,
   sqe: new Uint8Array(64),
   pointers: [],
+  list: -1,
   entries: [],
   input: [],
   mayPend: false,
@@ -224,7 +231,11 @@ function touchesOurQueues(step: Step, outcome: Outcome): boolean {
 }
 
 /** A command of the host's own. */
-function command(opcode: number, dwords: Readonly<Record<number, number>>, address?: readonly [at: number, to: number]): Uint8Array {
+function command(
+  opcode: number,
+  dwords: Readonly<Record<number, number>>,
+  address?: readonly [at: number, to: number],
+): Uint8Array {
   const sqe = new Uint8Array(64);
   const view = new DataView(sqe.buffer);
   sqe[0] = opcode;
@@ -276,4 +287,3 @@ function attachment(host: RawHost): Uint8Array {
   host.arena.publish(at, PAGE);
   return command(0x15, { 1: 1 }, [24, host.arena.busAddr + at]);
 }
-

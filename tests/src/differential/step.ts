@@ -30,7 +30,9 @@ export interface Step {
   readonly sqe: Uint8Array;
   /** By byte offset in the command. */
   readonly pointers: readonly (readonly [at: number, pointer: Pointer])[];
-  /** 64-bit addresses in the arena, by byte offset. */
+  /** First data page of the full PRP list in `LIST_PAGE`, which goes on with the pages after it; -1: there is none. */
+  readonly list: number;
+  /** Other 64-bit addresses in the arena, by byte offset. */
   readonly entries: readonly (readonly [at: number, pointer: Pointer])[];
   /** Other bytes in the arena. */
   readonly input: readonly (readonly [at: number, bytes: Uint8Array])[];
@@ -54,6 +56,16 @@ function putAddress(view: DataView, at: number, address: number): void {
   view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);
 }
 
+function putList({ arena }: RawHost, first: number): void {
+  const { u32 } = arena;
+  const start = (LIST_PAGE * PAGE) / 4;
+  for (let i = 0; i < PAGE / 8; i++) {
+    u32[start + 2 * i] = arena.busAddr + ((first + i) % DATA_PAGES) * PAGE;
+    u32[start + 2 * i + 1] = 0;
+  }
+  arena.publish(LIST_PAGE * PAGE, PAGE);
+}
+
 /** Makes a step's memory and returns its 64 bytes, with this host's addresses. */
 export function prepare(host: RawHost, step: Step): Uint8Array {
   const { arena } = host;
@@ -61,6 +73,7 @@ export function prepare(host: RawHost, step: Step): Uint8Array {
     arena.bytes.set(bytes, at);
     arena.publish(at, bytes.length);
   }
+  if (step.list >= 0) putList(host, step.list);
   if (step.entries.length > 0) {
     let [first, last] = [ARENA_PAGES * PAGE, 0];
     for (const [at, pointer] of step.entries) {
@@ -78,7 +91,10 @@ export function prepare(host: RawHost, step: Step): Uint8Array {
 
 /** Bytes that no address in memory looks like, each page its own. */
 export function fillArena(host: RawHost): void {
-  fillPages(host, Array.from({ length: ARENA_PAGES }, (_, page) => page));
+  fillPages(
+    host,
+    Array.from({ length: ARENA_PAGES }, (_, page) => page),
+  );
 }
 
 /** The same for some pages. */

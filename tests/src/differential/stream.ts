@@ -5,9 +5,11 @@ import { DATA_PAGES, INPUT_PAGE, LIST_PAGE, NOWHERE, PAGE, type Pointer, QUEUE_P
 const DBBUF = 0x7c;
 const BLOCK = 512;
 const BLOCKS = 2048;
-const ENTRIES = PAGE / 8;
 /** Widest value of interest in a field. */
-const EDGES = [0, 1, 2, 3, 7, 8, 0xff, 0x100, 0x7ff, 0x800, 0xfff, 0x1000, 0x7fff, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];
+const EDGES = [
+  0, 1, 2, 3, 7, 8, 0xff, 0x100, 0x7ff, 0x800, 0xfff, 0x1000, 0x7fff, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
+  0xfffffffe, 0xffffffff,
+];
 const NSIDS = [0, 2, 255, 256, 257, 0xfffffffe, 0xffffffff];
 const FEATURES = [
   1, 2, 3, 4, 4, 5, 6, 6, 7, 8, 9, 0xa, 0xb, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
@@ -20,6 +22,7 @@ class Draft {
   name = '';
   queue = 0;
   mayPend = false;
+  list = -1;
   readonly sqe = new Uint8Array(64);
   readonly view = new DataView(this.sqe.buffer);
   readonly changed: string[] = [];
@@ -118,22 +121,22 @@ function changePointer(draft: Draft, random: Random): void {
   draft.changed.push(which === 0 ? 'PRP1' : 'PRP2');
   if (kind === 0) draft.pointers[index] = [at, { target: NOWHERE + random.below(4) * PAGE, isAbsolute: true }];
   else if (kind === 1 && which === 1) hostileEntry(draft, random);
-  else draft.pointers[index] = [at, { ...pointer, target: pointer.target + random.pick([1, 2, 3, 4, 8, 12, 2048, 4092]) }];
+  else
+    draft.pointers[index] = [at, { ...pointer, target: pointer.target + random.pick([1, 2, 3, 4, 8, 12, 2048, 4092]) }];
 }
 
 function hostileEntry(draft: Draft, random: Random): void {
-  const index = random.below(Math.min(draft.entries.length, 4));
-  const entry = draft.entries[index];
-  if (entry === undefined) return;
-  const [at, { target }] = entry;
+  if (draft.list < 0) return;
+  const index = random.below(4);
+  const target = ((draft.list + index) % DATA_PAGES) * PAGE;
   const bad = [{ target: target + 4 }, { target: target + 1 }, { target: NOWHERE, isAbsolute: true }];
-  draft.entries[index] = [at, random.pick(bad)];
+  draft.entries.push([LIST_PAGE * PAGE + 8 * index, random.pick(bad)]);
   draft.changed.push('PRP list');
 }
 
 function changeArgument(draft: Draft, field: number, random: Random): void {
   const before = draft.get(field);
-  const to = random.oneIn(2) ? value(random) : (before ^ 2 ** random.below(32)) >>> 0;
+  const to = random.oneIn(2) ? value(random) : (before ^ (2 ** random.below(32))) >>> 0;
   // What grows a transfer grows it past every limit, so that it cannot read more of a list than there is.
   set(draft, field, to);
 }
@@ -147,9 +150,7 @@ function data(draft: Draft, random: Random, lengthBytes: number, at = 24): void 
   const isDirect = lengthBytes > inFirst && lengthBytes <= inFirst + PAGE;
   if (isDirect) draft.pointers.push([at + 8, { target: ((page + 1) % DATA_PAGES) * PAGE }]);
   else draft.pointers.push([at + 8, { target: LIST_PAGE * PAGE }]);
-  for (let i = 0; !isDirect && i < ENTRIES; i++) {
-    draft.entries.push([LIST_PAGE * PAGE + 8 * i, { target: ((page + 1 + i) % DATA_PAGES) * PAGE }]);
-  }
+  if (!isDirect) draft.list = (page + 1) % DATA_PAGES;
   const pages = Math.min(Math.ceil((offset + lengthBytes) / PAGE) + 1, DATA_PAGES);
   for (let i = 0; i < pages; i++) draft.pages.push((page + i) % DATA_PAGES);
 }
@@ -164,8 +165,10 @@ function sgl(draft: Draft, random: Random, lengthBytes: number): void {
     bytes[7] = type;
     return bytes;
   };
-  const bend = (length: number): number => (random.oneIn(8) ? random.pick([0, 1, 4, length + 512, length - 1]) : length);
-  const bendType = (type: number): number => (random.oneIn(10) ? random.pick([0x10, 0x20, 0x30, 0x40, 0x50, 0x01, 0xf0]) : type);
+  const bend = (length: number): number =>
+    random.oneIn(8) ? random.pick([0, 1, 4, length + 512, length - 1]) : length;
+  const bendType = (type: number): number =>
+    random.oneIn(10) ? random.pick([0x10, 0x20, 0x30, 0x40, 0x50, 0x01, 0xf0]) : type;
   for (let i = 0; i < DATA_PAGES; i++) draft.pages.push(i);
   if (random.oneIn(2)) {
     draft.pointers.push([24, { target: page * PAGE + (random.oneIn(3) ? random.below(PAGE) : 0) }]);
@@ -176,7 +179,10 @@ function sgl(draft: Draft, random: Random, lengthBytes: number): void {
   draft.pointers.push([24, { target: INPUT_PAGE * PAGE }]);
   draft.sqe.set(descriptor(bend(16 * parts), bendType(0x30)), 32);
   for (let i = 0; i < parts; i++) {
-    const length = i + 1 < parts ? Math.floor(lengthBytes / parts / 4) * 4 : lengthBytes - (parts - 1) * Math.floor(lengthBytes / parts / 4) * 4;
+    const length =
+      i + 1 < parts
+        ? Math.floor(lengthBytes / parts / 4) * 4
+        : lengthBytes - (parts - 1) * Math.floor(lengthBytes / parts / 4) * 4;
     draft.entries.push([INPUT_PAGE * PAGE + 16 * i, { target: ((page + i) % DATA_PAGES) * PAGE }]);
     draft.input.push([INPUT_PAGE * PAGE + 16 * i + 8, descriptor(bend(length), bendType(0))]);
   }
@@ -298,7 +304,12 @@ const feature =
     const fid = random.oneIn(12) ? random.below(256) : random.pick(FEATURES);
     const select = opcode === 10 ? random.below(random.oneIn(4) ? 8 : 4) << 8 : 0;
     draft.set(10, fid | select | (opcode === 9 && random.oneIn(12) ? 0x80000000 : 0));
-    draft.set(11, random.oneIn(2) ? random.pick([0, 1, 2, 0x140, 0x150, 0x157, 0x10140, 0x100157, 0x3ff, 0x100, 0x10001]) : value(random));
+    draft.set(
+      11,
+      random.oneIn(2)
+        ? random.pick([0, 1, 2, 0x140, 0x150, 0x157, 0x10140, 0x100157, 0x3ff, 0x100, 0x10001])
+        : value(random),
+    );
     if (random.oneIn(3)) draft.set(1, random.pick(NSIDS));
     else if (random.oneIn(2)) draft.set(1, 0);
     data(draft, random, PAGE);
@@ -314,8 +325,10 @@ function someBytes(random: Random): Uint8Array {
   return bytes;
 }
 
-const queueId = (random: Random): number => (random.oneIn(10) ? random.pick([0, 1, 2, 64, 65, 66, 0xffff]) : 3 + random.below(6));
-const queueSize = (random: Random): number => (random.oneIn(6) ? random.pick([0, 1, 0x7fe, 0x7ff, 0x800, 0xffff]) : 1 + random.below(62));
+const queueId = (random: Random): number =>
+  random.oneIn(10) ? random.pick([0, 1, 2, 64, 65, 66, 0xffff]) : 3 + random.below(6);
+const queueSize = (random: Random): number =>
+  random.oneIn(6) ? random.pick([0, 1, 0x7fe, 0x7ff, 0x800, 0xffff]) : 1 + random.below(62);
 
 const createCq: Maker = (draft, random) => {
   draft.sqe[0] = 5;

@@ -57,8 +57,9 @@ async function create(
   try {
     return await (platform === 'qemu' ? around.createOnQemu(description) : around.createMachine(description));
   } catch (error) {
-    if (!(error instanceof RangeError || (error as Error).name === 'QemuError')) throw error;
-    throw new BadInput(path === null ? `${error.message}.` : `${path}: ${error.message}.`);
+    const { name, message } = error as Error;
+    if (!(error instanceof RangeError) && name !== 'QemuError') throw error;
+    throw new BadInput(path === null ? `${message}.` : `${path}: ${message}.`);
   }
 }
 

@@ -49,3 +49,13 @@ function line({ what, fields }: SequenceItem): string {
   const text = shown.map(([name, value]) => ` ${name}=${value.toString(16)}`).join('');
   return `${what.replace(/ \(0x[0-9a-f]+\)$/, '')}${text}`;
 }
+
+/** Commands whose namespace QEMU's trace tells. */
+const TELLS_NSID = /^(Identify|Set Features|Get Features|Read|Write)\b/;
+
+/** The lines of either controller's trace in one form: fields by name, namespaces where both tell them. */
+export function alike(line: string): string {
+  const [what, ...fields] = line.split(/ (?=[a-zA-Z ]+=)/);
+  const kept = fields.filter((field) => field !== 'nsid=0' && (TELLS_NSID.test(line) || !field.startsWith('nsid=')));
+  return [what, ...kept.sort()].join(' ');
+}

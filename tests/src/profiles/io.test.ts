@@ -59,7 +59,7 @@ async function plugged(machine: Machine): Promise<void> {
 }
 
 describe('the first read', () => {
-  // @acceptance 108 109
+  // @acceptance 108 109 134
   it.each([
     ['6.12', 'nvme_queue_rqs', 'blk_mq_flush_plug_list'],
     ['6.1', 'nvme_queue_rq', '__blk_mq_try_issue_directly'],

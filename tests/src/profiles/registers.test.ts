@@ -147,7 +147,21 @@ describe('vectors', () => {
     );
   });
 
-  // @acceptance 94 96
+  // @acceptance 135
+  it.each(['6.12', '6.1'] as const)(
+    'of %s: none for a polled queue, whose requests end all the same',
+    async (profile) => {
+      const machine = await machineOf(profile);
+      await machine.modprobe('nvme', { poll_queues: 1 });
+      const queues = machine.queues('nvme0');
+      expect(queues.filter(({ polled }) => polled).map(({ vector }) => vector)).toEqual([-1]);
+      expect(machine.procfs.read('/proc/interrupts')).not.toContain(`nvme0q${queues.length - 1}`);
+      await machine.disk('nvme0n1').write(0, new Uint8Array(4096).fill(5));
+      expect((await machine.disk('nvme0n1').read(0, 4096))[7]).toBe(5);
+    },
+  );
+
+  // @acceptance 94 96 135
   it.each(OLD)('of %s that two queues share call both handlers, of which one has something to do', async (profile) => {
     const machine = await running(profile, { cpus: 1 });
     const entries = await during(machine, () => machine.disk('nvme0n1').read(0, 4096));

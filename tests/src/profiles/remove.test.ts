@@ -89,6 +89,18 @@ describe('removal', () => {
     expect(symbols(ended).includes('nvme_shutdown_ctrl')).toBe(profile !== '6.12');
   });
 
+  // @acceptance 130
+  it.each(ALL)('of %s unmaps the registers and gives the regions back, last of all', async (profile) => {
+    const machine = await running(profile);
+    expect(machine.procfs.read('/proc/iomem')).toMatch(/: nvme$/m);
+    const pages = machine.subsystems.platform.mappedPages(0x18);
+    expect(pages).toBeGreaterThan(0);
+    const entries = await during(machine, () => machine.rmmod('nvme'));
+    expect(machine.procfs.read('/proc/iomem')).not.toMatch(/: nvme$/m);
+    expect(machine.subsystems.platform.mappedPages(0x18)).toBe(0);
+    expect(symbols(entries)).not.toContain('pci_iounmap');
+  });
+
   it.each(ALL)('of %s while the controller is still being brought up waits for that', async (profile) => {
     const machine = await running(profile);
     await machine.rmmod('nvme');

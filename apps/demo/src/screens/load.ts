@@ -16,7 +16,7 @@ export function loadScreen(phase: LoadPhase | null, wallMs: number, view: View):
   const queueRows = queues.map(({ name, operations, interrupts }) => [
     name,
     operations,
-    interrupts === null ? 'polled or shared' : interrupts,
+    interrupts === null ? 'polled' : interrupts,
     interrupts === null || interrupts === 0 ? '-' : (operations / interrupts).toFixed(2),
     '█'.repeat(Math.round((operations / busiest) * 20)),
   ]);
