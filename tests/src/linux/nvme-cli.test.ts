@@ -42,7 +42,7 @@ const STRUCTURES: readonly [string, NvmePassthruCmd, number][] = [
   ['smart-log /dev/nvme0 -b', { opcode: 2, nsid: ALL, cdw10: 0x007f0002 }, 512],
   ['error-log /dev/nvme0 -e 1 -b', { opcode: 2, nsid: ALL, cdw10: 0x000f0001 }, 64],
   ['fw-log /dev/nvme0 -b', { opcode: 2, nsid: ALL, cdw10: 0x007f0003 }, 512],
-  ['effects-log /dev/nvme0 -b', { opcode: 2, nsid: 0, cdw10: 0x03ff0005 }, 4096],
+  ['get-log /dev/nvme0 --log-id=5 --log-len=4096 -b', { opcode: 2, nsid: 0, cdw10: 0x03ff0005 }, 4096],
 ];
 const FEATURES = [1, 2, 4, 5, 6, 7, 8, 9, 0xa, 0xb];
 /** Namespace Management, firmware, self-test, keep alive, security, sanitize, and an opcode that nothing has. */
@@ -63,8 +63,7 @@ describe.skipIf(missing !== null)('nvme-cli in the guest', () => {
           const data = new Uint8Array(length);
           expect(await admin({ ...passthru, data }), command).toBe(0);
           const printed = (await guest.output(`nvme ${command} | xxd -p | tr -d '\\n'`)).trim();
-          expect(printed.slice(0, 2 * length), command).toBe(hex(data).slice(0, printed.length));
-          expect(printed.length, command).toBeGreaterThan(0);
+          expect(printed, command).toBe(hex(data));
         }
         for (const fid of FEATURES) {
           const get: NvmePassthruCmd = { opcode: 0x0a, nsid: fid === 5 ? 1 : 0, cdw10: fid };
@@ -108,9 +107,12 @@ describe.skipIf(missing !== null)('nvme-cli in the guest', () => {
         expect([idNs.nsze, idNs.ncap, idNs.nuse]).toEqual([ourNs.nsze, ourNs.ncap, ourNs.nuse].map(Number));
         expect([idNs.nsfeat, idNs.nlbaf, idNs.flbas]).toEqual([ourNs.nsfeat, ourNs.nlbaf, ourNs.flbas]);
         const list = JSON.parse(await guest.output('nvme list -o json')) as { Devices: Record<string, unknown>[] };
-        expect(
-          list.Devices.map(({ DevicePath, SectorSize, PhysicalSize }) => [DevicePath, SectorSize, PhysicalSize]),
-        ).toEqual([
+        const disks = list.Devices.map(({ DevicePath, SectorSize, PhysicalSize }) => [
+          DevicePath,
+          SectorSize,
+          PhysicalSize,
+        ]);
+        expect(disks.sort()).toEqual([
           ['/dev/nvme0n1', 512, 16 * MIB],
           ['/dev/nvme0n2', 4096, 8 * MIB],
         ]);
