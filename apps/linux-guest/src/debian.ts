@@ -1,8 +1,9 @@
 /** Debian's i386 packages, fetched with an apt directory of our own and kept in a cache outside the tree. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { oneAtATime } from './one-at-a-time.js';
 
 const RELEASE = 'bookworm';
 const MIRROR = 'http://deb.debian.org/debian';
@@ -35,6 +36,7 @@ const PACKAGES = [
 /** Counted up when the list or the layout of the cache changes. */
 const CACHE_VERSION = 1;
 const FETCH_TIMEOUT_MS = 300_000;
+const FAILURE_HOLDS_MS = 30_000;
 
 /** The unpacked packages. */
 export interface DebianFiles {
@@ -53,11 +55,33 @@ export function cacheFolder(): string {
 /** Debian's packages cannot be had; the message says why and what would help. */
 export class PackagesMissing extends Error {}
 
-/** The packages, from the cache or from Debian; throws PackagesMissing. */
-export function debianFiles(): DebianFiles {
-  const root = join(cacheFolder(), `debian-${RELEASE}-i386-${CACHE_VERSION}`);
-  if (!existsSync(join(root, 'complete'))) fetchInto(root);
+/** The packages, from the cache or from Debian; rejects with PackagesMissing. */
+export function debianFiles(): Promise<DebianFiles> {
+  const cache = cacheFolder();
+  const root = join(cache, `debian-${RELEASE}-i386-${CACHE_VERSION}`);
+  mkdirSync(cache, { recursive: true });
+  return oneAtATime(
+    `${root}.lock`,
+    () => {
+      if (existsSync(join(root, 'complete'))) return filesIn(root);
+      rejectIfJustFailed(`${root}.failed`);
+      return null;
+    },
+    () => {
+      fetchInto(root);
+      return filesIn(root);
+    },
+  );
+}
+
+function filesIn(root: string): DebianFiles {
   return { root, kernelRelease: readFileSync(join(root, 'complete'), 'utf8').trim() };
+}
+
+/** Processes that waited for the one that tried need not try, too. */
+function rejectIfJustFailed(path: string): void {
+  if (!existsSync(path) || Date.now() - statSync(path).mtimeMs > FAILURE_HOLDS_MS) return;
+  throw new PackagesMissing(readFileSync(path, 'utf8'));
 }
 
 /** Fetches beside the folder and moves it into place at the end, so that a broken fetch leaves nothing behind. */
@@ -88,8 +112,9 @@ function fetchInto(root: string): void {
     rmSync(root, { recursive: true, force: true });
     renameSync(join(work, 'root'), root);
   } catch (error) {
-    if (existsSync(join(root, 'complete'))) return;
-    throw new PackagesMissing(`no Debian kernel here: ${MIRROR} could not be used (${reason(error)})`);
+    const message = `no Debian kernel here: ${MIRROR} could not be used (${reason(error)})`;
+    writeFileSync(`${root}.failed`, message);
+    throw new PackagesMissing(message);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -1,6 +1,6 @@
 /** A v86 machine for Linux, and the boot that ends in a snapshot right before `insmod nvme`. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -10,6 +10,7 @@ import { V86 } from 'v86';
 import { AgentLine } from './agent-line.js';
 import { cacheFolder, type DebianFiles, debianFiles } from './debian.js';
 import { buildInitramfs } from './initramfs.js';
+import { oneAtATime } from './one-at-a-time.js';
 
 const require = createRequire(import.meta.url);
 const V86_MODULE = require.resolve('v86');
@@ -85,7 +86,7 @@ export function bootedState(report: (line: string) => void = () => {}): Promise<
 let state: Promise<ArrayBuffer> | null = null;
 
 async function findState(report: (line: string) => void): Promise<ArrayBuffer> {
-  const files = debianFiles();
+  const files = await debianFiles();
   const initramfs = buildInitramfs(files);
   const key = createHash('sha256')
     .update(JSON.stringify([V86_VERSION, files.kernelRelease, KERNEL_COMMAND_LINE, MEMORY_BYTES, SLOT]))
@@ -94,14 +95,18 @@ async function findState(report: (line: string) => void): Promise<ArrayBuffer> {
     .slice(0, 16);
   const folder = cacheFolder();
   const path = join(folder, `linux-${key}.state.gz`);
-  if (existsSync(path)) return exactBuffer(gunzipSync(readFileSync(path)));
-  report('Booting the guest once; later runs start from the snapshot.');
-  const booted = await bootToAgent(files, initramfs);
-  mkdirSync(folder, { recursive: true });
-  for (const name of readdirSync(folder)) if (/^linux-\w+\.state\.gz$/.test(name)) rmSync(join(folder, name));
-  writeFileSync(`${path}.${process.pid}`, gzipSync(new Uint8Array(booted), { level: 3 }));
-  renameSync(`${path}.${process.pid}`, path);
-  return booted;
+  return oneAtATime(
+    `${path}.lock`,
+    () => (existsSync(path) ? exactBuffer(gunzipSync(readFileSync(path))) : null),
+    async () => {
+      report('Booting the guest once; later runs start from the snapshot.');
+      const booted = await bootToAgent(files, initramfs);
+      for (const name of readdirSync(folder)) if (/^linux-\w+\.state\.gz$/.test(name)) rmSync(join(folder, name));
+      writeFileSync(`${path}.${process.pid}`, gzipSync(new Uint8Array(booted), { level: 3 }));
+      renameSync(`${path}.${process.pid}`, path);
+      return booted;
+    },
+  );
 }
 
 async function bootToAgent(files: DebianFiles, initramfs: Uint8Array): Promise<ArrayBuffer> {

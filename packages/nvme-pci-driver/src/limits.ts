@@ -1,11 +1,7 @@
 /** Fixed sizes of the driver. Kernel counterpart: drivers/nvme/host/pci.c, nvme.h. */
 
-/** Entries of the admin queue. @kernel include/linux/nvme.h NVME_AQ_DEPTH */
-export const NVME_AQ_DEPTH = 32;
 /** Event requests that are out at once. @kernel drivers/nvme/host/nvme.h NVME_NR_AEN_COMMANDS */
 export const NVME_NR_AEN_COMMANDS = 1;
-/** Admin tags of the block layer: one slot stays empty for the ring, one tag is kept for AER. @kernel drivers/nvme/host/pci.c NVME_AQ_BLK_MQ_DEPTH */
-export const NVME_AQ_BLK_MQ_DEPTH = NVME_AQ_DEPTH - 1;
 /** Most segments of one request. @kernel drivers/nvme/host/pci.c NVME_MAX_SEGS */
 export const NVME_MAX_SEGS = 128;
 /** Largest transfer, in KiB. @kernel drivers/nvme/host/pci.c NVME_MAX_KB_SZ */

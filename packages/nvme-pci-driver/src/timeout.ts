@@ -99,10 +99,12 @@ function shouldReset(dev: NvmeDev, csts: number): boolean {
 
 /** Was only its interrupt lost? */
 async function pollOnce({ dev, rq, nvmeq, completion }: Late): Promise<number | null> {
+  // A request that ends has no tag any more.
+  const name = nameTimeout(dev, rq, nvmeq);
   if (nvmeq.polled) completion.pollCq(nvmeq, null);
   else await nvmePollIrqdisable(nvmeq, completion);
   if (rq.state === MQ_RQ_IN_FLIGHT) return null;
-  warn(dev, `${nameTimeout(dev, rq, nvmeq)} timeout, completion polled`);
+  warn(dev, `${name} timeout, completion polled`);
   return BLK_EH_DONE;
 }
 

@@ -35,7 +35,7 @@ export interface Corner {
 
 /** Our controller. */
 export async function ourCorner(): Promise<Corner> {
-  const instance = createTestKernel({ checks: 'off', trace: 'off', nrCpus: 1, memoryBytes: 4 << 20 });
+  const instance = createTestKernel({ checks: 'off', trace: 'off', nrCpus: 1, memoryBytes: 16 << 20 });
   const { kernel } = instance;
   const irqs = createIrqs({ kernel });
   const controller = createNvmeController({
@@ -60,7 +60,7 @@ export async function qemuCorner(): Promise<Corner> {
     checks: 'off',
     trace: 'off',
     nrCpus: 1,
-    memoryBytes: 4 << 20,
+    memoryBytes: 16 << 20,
     clock,
     costs: REAL_TIME_COSTS,
     host: { macrotask: testHostLoop.macrotask, after: (delayNs, fn) => qemu.waitForEvent(delayNs, fn) },

@@ -3,7 +3,7 @@ import * as nvme from '@nvme-stack/nvme-protocol';
 import { type Corner, IO_QUEUES } from './corners.js';
 import { explain, type KnownDifference } from './known-differences.js';
 import { type Outcome, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
-import { DATA_PAGES, dword, fillArena, fillPages, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
+import { DATA_PAGES, dword, fillArena, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
 import { Stream } from './stream.js';
 
 /** Steps between two fresh starts of both. */
@@ -96,7 +96,7 @@ class Run implements Report {
       const same = this.compare(step, ours, theirs);
       if (touchesOurQueues(step, theirs.outcome) || (!same && mayHaveParted(step, ours.outcome, theirs.outcome)))
         return;
-      if (!same) await this.refill(step.pages);
+      if (!same) await this.refill();
     }
     await this.compareState();
   }
@@ -116,9 +116,9 @@ class Run implements Report {
     this.sent.set(step.name, counts);
   }
 
-  /** Gives pages the same bytes again. */
-  private async refill(pages: readonly number[]): Promise<void> {
-    for (const { host, run } of this.corners) await run(async () => fillPages(host, pages));
+  /** Gives both arenas the same bytes again: a command may have written more of them than was compared. */
+  private async refill(): Promise<void> {
+    for (const { host, run } of this.corners) await run(async () => fillArena(host));
   }
 
   private compare(step: Step, ours: Answer, theirs: Answer): boolean {

@@ -18,6 +18,8 @@ const PAGE = 4096;
 export const QUEUE_ENTRIES = 64;
 /** Pages of the arena, the only memory that commands of the stream may name. */
 export const ARENA_PAGES = 64;
+/** The same for every host: an address that a command writes to the medium is the same there. */
+const ARENA_ADDRESS = 0x400000;
 const POLLS = 200_000;
 /** A command that has not completed by then never will; nanoseconds of the machine's time. */
 const GIVE_UP_NS = 400e6;
@@ -65,13 +67,16 @@ export class RawHost {
   readonly arena: CoherentMemory;
   private readonly dma: DmaDevice;
   private readonly queues: Queue[];
+  private readonly padding: readonly CoherentMemory[];
   private nextCid = 1;
 
   constructor(registers: MmioRegion, dma: DmaDevice, ioQueues: number) {
     this.kernel = dma.kernel;
     this.registers = registers;
     this.dma = dma;
+    this.padding = this.padTo(ARENA_ADDRESS);
     this.arena = this.allocate(ARENA_PAGES * PAGE);
+    if (this.arena.busAddr !== ARENA_ADDRESS) throw new Error(`the arena is at ${this.arena.busAddr}`);
     this.queues = Array.from(
       { length: ioQueues + 1 },
       () => new Queue(this.allocate(QUEUE_ENTRIES * SQE), this.allocate(QUEUE_ENTRIES * CQE)),
@@ -84,7 +89,19 @@ export class RawHost {
     return memory;
   }
 
+  /** Takes what is free below an address. */
+  private padTo(address: number): CoherentMemory[] {
+    const taken = [this.allocate(PAGE)];
+    for (let next = (taken[0] as CoherentMemory).busAddr + PAGE; next < address; ) {
+      const memory = this.allocate(PAGE);
+      taken.push(memory);
+      next = memory.busAddr + PAGE;
+    }
+    return taken;
+  }
+
   free(): void {
+    for (const memory of this.padding) dmaFreeCoherent(this.dma, memory);
     for (const { sq, cq } of this.queues) for (const memory of [sq, cq]) dmaFreeCoherent(this.dma, memory);
     dmaFreeCoherent(this.dma, this.arena);
   }

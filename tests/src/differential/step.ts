@@ -91,20 +91,9 @@ export function prepare(host: RawHost, step: Step): Uint8Array {
 
 /** Bytes that no address in memory looks like, each page its own. */
 export function fillArena(host: RawHost): void {
-  fillPages(
-    host,
-    Array.from({ length: ARENA_PAGES }, (_, page) => page),
-  );
-}
-
-/** The same for some pages. */
-export function fillPages(host: RawHost, pages: readonly number[]): void {
   const { arena } = host;
-  for (const page of pages) {
-    const first = (page * PAGE) / 4;
-    for (let i = first; i < first + PAGE / 4; i++) arena.u32[i] = 0xa5000000 + i;
-    arena.publish(page * PAGE, PAGE);
-  }
+  for (let i = 0; i < arena.u32.length; i++) arena.u32[i] = 0xa5000000 + i;
+  arena.publish(0, arena.sizeBytes);
 }
 
 /** The words of a page, as the corner has them now; addresses in list and queue pages are not compared. */

@@ -106,7 +106,9 @@ function changeHeader(draft: Draft, random: Random): void {
     draft.sqe[1] = ((draft.sqe[1] as number) & 0xc0) | random.below(64);
     draft.changed.push('fuse');
   } else {
-    draft.sqe[1] = ((draft.sqe[1] as number) & 0x3f) | (random.below(4) << 6);
+    // An SGL stays one and PRPs stay PRPs: each read as the other would name memory of nobody's.
+    const isSgl = (draft.sqe[1] as number) >> 6 !== 0;
+    draft.sqe[1] = ((draft.sqe[1] as number) & 0x3f) | (isSgl ? random.pick([0x40, 0x80, 0xc0]) : 0xc0);
     draft.changed.push('PSDT');
   }
 }

@@ -41,11 +41,11 @@ export class Faults implements FaultPlan {
     return this.onCompletion(...args);
   }
 
-  interrupt(cqid: number, vector: number): boolean {
+  interrupt(cqid: number, vector: number): ReturnType<NonNullable<FaultPlan['interrupt']>> {
     return this.losesInterrupt(cqid, vector);
   }
 
-  ready(): boolean {
+  ready(): ReturnType<NonNullable<FaultPlan['ready']>> {
     return this.becomesReady();
   }
 

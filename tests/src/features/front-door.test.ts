@@ -81,7 +81,7 @@ describe('a refusal is one sentence that names field, value and what is allowed'
     ['nvme', { poll_queues: 5 }, 'poll_queues is 5; allowed are 0 to 4'],
     ['nvme', { write_queues: -1 }, /write_queues cannot be '-1'/],
     ['nvme', { io_queue_depth: 'many' }, /io_queue_depth cannot be 'many'/],
-    ['nvme', { colour: 'red' }, "module nvme has no parameter 'colour' (given 'red'); it has io_queue_depth"],
+    ['nvme', { colour: 'red' }, /module nvme has no parameter 'colour' \(given 'red'\); it has .*io_queue_depth/],
     ['nvmf', {}, /nvmf/],
   ])('of modprobe %s %j', async (name, params, sentence) => {
     const machine = await createMachine({ trace: 'off' });

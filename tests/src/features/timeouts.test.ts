@@ -2,7 +2,18 @@ import type { MachineParts } from '@nvme-stack/machine';
 import { createNvmeController } from '@nvme-stack/nvme-controller';
 import { FAULT_DROP, FAULT_STATUS } from '@nvme-stack/nvme-controller/ports';
 import { describe, expect, it } from 'vitest';
-import { codeOf, Faults, firstDifference, KIB, leftBehind, log, pattern, running, SECOND_NS } from './bench.js';
+import {
+  codeOf,
+  Faults,
+  firstDifference,
+  KIB,
+  leftBehind,
+  log,
+  NVME_BDF,
+  pattern,
+  running,
+  SECOND_NS,
+} from './bench.js';
 
 const READ = 0x02;
 const WRITE = 0x01;
@@ -203,6 +214,94 @@ describe('a command that fails', () => {
     expect(text).toMatch(/invalid id \d+ completed on queue 1/);
     expect(text).toMatch(/timeout, aborting req_op:WRITE\(1\) size:4096/);
     expect(firstDifference(await machine.disk('nvme0n1').read(0, data.length), data)).toBe(-1);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+});
+
+describe('a command that takes too long, in the words of each era', () => {
+  /** The nvme lines of a write that hangs twice: an abort that does not help, then the reset. */
+  async function hanging(profile: '6.12' | '6.1' | '4.13' | '4.10'): Promise<string[]> {
+    const machine = await running({}, { cpus: 1, profile });
+    await machine.settle();
+    const { faults } = machine.device(NVME_BDF);
+    await faults.set({
+      faults: [
+        { kind: 'hang', command: 'write', nth: 1 },
+        { kind: 'status', command: 'abortCmd', status: 0 },
+      ],
+    });
+    const from = log(machine).length;
+    const data = pattern(4 * KIB, 5);
+    await machine.disk('nvme0n1').write(0, data);
+    await faults.clear();
+    expect(firstDifference(await machine.disk('nvme0n1').read(0, data.length), data)).toBe(-1);
+    const lines = log(machine).slice(from);
+    await machine.settle();
+    expect(await leftBehind(machine)).toEqual([]);
+    return lines.filter((line) => /timeout|Abort/.test(line));
+  }
+
+  // @acceptance 132
+  it.each([
+    [
+      '6.12',
+      [
+        /^nvme nvme0: I\/O tag \d+ \([0-9a-f]{4}\) opcode 0x1 \(I\/O Cmd\) QID 1 timeout, aborting req_op:WRITE\(1\) size:4096$/,
+        /^nvme nvme0: Abort status: 0x0$/,
+        /^nvme nvme0: I\/O tag \d+ \([0-9a-f]{4}\) opcode 0x1 \(I\/O Cmd\) QID 1 timeout, reset controller$/,
+      ],
+    ],
+    [
+      '6.1',
+      [
+        /^nvme nvme0: I\/O \d+ \(I\/O Cmd\) QID 1 timeout, aborting$/,
+        /^nvme nvme0: Abort status: 0x0$/,
+        /^nvme nvme0: I\/O \d+ QID 1 timeout, reset controller$/,
+      ],
+    ],
+    [
+      '4.13',
+      [
+        /^nvme nvme0: I\/O \d+ QID 1 timeout, aborting$/,
+        /^nvme nvme0: Abort status: 0x0$/,
+        /^nvme nvme0: I\/O \d+ QID 1 timeout, reset controller$/,
+      ],
+    ],
+    [
+      '4.10',
+      [
+        /^nvme nvme0: I\/O \d+ QID 1 timeout, aborting$/,
+        /^nvme nvme0: Abort status: 0x0$/,
+        /^nvme nvme0: I\/O \d+ QID 1 timeout, reset controller$/,
+      ],
+    ],
+  ] as const)('is aborted, then its controller is reset (%s)', async (profile, expected) => {
+    const lines = await hanging(profile);
+    expect(lines.length, lines.join('\n')).toBe(expected.length);
+    expected.forEach((line, i) => {
+      expect(lines[i]).toMatch(line);
+    });
+  });
+
+  it.each(['6.12', '6.1', '4.13'] as const)('is found by polling (%s)', async (profile) => {
+    const machine = await running({}, { cpus: 1, profile });
+    await machine.settle();
+    await machine.device(NVME_BDF).faults.set({ faults: [{ kind: 'interrupt-lost', qid: 1, nth: 1 }] });
+    await machine.disk('nvme0n1').write(0, pattern(512));
+    expect(log(machine).at(-1)).toMatch(/QID 1 timeout, completion polled$/);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it('reads a function that is gone as all ones: the log says so with its advice, and the controller is given up', async () => {
+    const machine = await running({}, { cpus: 1 });
+    await machine.device(NVME_BDF).faults.set({ faults: [{ kind: 'gone', command: 'write' }] });
+    expect(['EIO', 'ENODEV']).toContain(await codeOf(machine.disk('nvme0n1').write(0, pattern(512))));
+    await machine.settle();
+    const lines = log(machine).slice(-6);
+    expect(lines).toContain('nvme nvme0: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0xffff');
+    expect(lines).toContain('nvme nvme0: Does your device have a faulty power saving mode enabled?');
+    expect(lines).toContain('nvme nvme0: Disabling device after reset failure: -19');
+    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('dead\n');
     expect(await leftBehind(machine)).toEqual([]);
   });
 });

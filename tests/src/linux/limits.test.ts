@@ -4,7 +4,7 @@ import { MemoryBlockStore, type NvmeControllerDescription } from '@nvme-stack/nv
 import { describe, expect, it } from 'vitest';
 import { driverLog, linuxMissing, TIMEOUT_MS, withLinux } from './linux-bench.js';
 
-const missing = linuxMissing();
+const missing = await linuxMissing();
 if (missing !== null) console.log(`skipped: ${missing}`);
 
 const DISK_BYTES = 8 << 20;

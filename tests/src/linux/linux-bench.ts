@@ -20,9 +20,9 @@ export const SHORT_TIMEOUTS = `echo 1 > /sys/module/nvme_core/parameters/admin_t
 echo 1000 > /sys/block/nvme0n1/queue/io_timeout`;
 
 /** Why there is no guest to test with; null: there is one. */
-export function linuxMissing(): string | null {
+export async function linuxMissing(): Promise<string | null> {
   try {
-    debianFiles();
+    await debianFiles();
     return null;
   } catch (error) {
     if (error instanceof PackagesMissing) return error.message;

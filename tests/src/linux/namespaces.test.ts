@@ -5,7 +5,7 @@ import { createNvmeController } from '@nvme-stack/nvme-controller';
 import { describe, expect, it } from 'vitest';
 import { driverLog, linuxMissing, TIMEOUT_MS, withLinux } from './linux-bench.js';
 
-const missing = linuxMissing();
+const missing = await linuxMissing();
 if (missing !== null) console.log(`skipped: ${missing}`);
 
 const MEBIBYTE = 1 << 20;

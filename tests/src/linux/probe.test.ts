@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { driverLog, LOAD_DRIVER, linuxMissing, TIMEOUT_MS, withLinux } from './linux-bench.js';
 import { commandLines, ioLines, registerLines } from './sequence.js';
 
-const missing = linuxMissing();
+const missing = await linuxMissing();
 if (missing !== null) console.log(`skipped: ${missing}`);
 
 const lines = (text: string): string[] =>

@@ -3,7 +3,7 @@ import type { FaultRule } from '@nvme-stack/nvme-controller';
 import { describe, expect, it } from 'vitest';
 import { driverLog, type LinuxBench, linuxMissing, SHORT_TIMEOUTS, TIMEOUT_MS, withLinux } from './linux-bench.js';
 
-const missing = linuxMissing();
+const missing = await linuxMissing();
 if (missing !== null) console.log(`skipped: ${missing}`);
 
 const READ = 'dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 iflag=direct 2>&1';

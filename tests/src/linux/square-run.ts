@@ -56,7 +56,7 @@ export async function linuxOnQemu(): Promise<Corner> {
   const folder = mkdtempSync(join(tmpdir(), 'nvme-stack-square-'));
   let child: ChildProcess | null = null;
   try {
-    const files = debianFiles();
+    const files = await debianFiles();
     const path = (name: string): string => join(folder, name);
     writeFileSync(path('initrd'), buildInitramfs(files));
     writeFileSync(path('disk'), '');

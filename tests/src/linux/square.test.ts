@@ -10,7 +10,7 @@ import { linuxOnOurs, linuxOnQemu, oursOnOurs, oursOnQemu } from './square-run.j
 const I386 = 'qemu-system-i386';
 const missing =
   qemuMissing() ??
-  linuxMissing() ??
+  (await linuxMissing()) ??
   (spawnSync(I386, ['--version']).status === 0 ? null : `no ${I386} here; apt-get install qemu-system-x86 brings it`);
 if (missing !== null) console.log(`skipped: ${missing}`);
 

@@ -110,6 +110,16 @@ describe('completion', () => {
   });
 });
 
+describe('submission', () => {
+  it.each(ALL)('of %s looks for completions after the doorbell, or leaves them to the interrupt', async (profile) => {
+    const machine = await running(profile);
+    const entries = await during(machine, () => machine.disk('nvme0n1').read(0, 4096));
+    const looks = entries.filter(({ symbol }) => /^(__)?nvme_process_cq$/.test(symbol));
+    const bySubmitter = looks.filter((entry) => callersOf(entries, entry).at(-1) === 'nvme_queue_rq');
+    expect(bySubmitter.length).toBe(OLD.includes(profile) ? 1 : 0);
+  });
+});
+
 describe('doorbells', () => {
   // @acceptance 105 106 107
   it.each([

@@ -138,6 +138,19 @@ describe('a reset', () => {
     expect(symbols(starting)).not.toContain('nvme_dev_disable');
   });
 
+  it.each(ALL)('of %s that the core asks for is done once, and ends live', async (profile) => {
+    const machine = await running(profile);
+    const { nvmeCore } = machine.subsystems;
+    const entries = await during(machine, async () => {
+      await machine.task('core', async () => nvmeCore.nvmeResetCtrl(nvmeCore.controllers[0]));
+      await machine.settle();
+    });
+    expect(calls(entries, 'nvme_reset_work').length).toBe(1);
+    expect(state(machine)).toBe('live');
+    expect(log(machine).join('\n')).not.toContain('WARNING');
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
   // @acceptance 64
   it.each(ALL)('of %s keeps the tag set', async (profile) => {
     const machine = await running(profile);

@@ -55,7 +55,7 @@ export class FaultRuleState {
 
   matchesCommand(sqid: number, opcode: number, nsid: number, slba: number, blocks: number, cdw10: number): boolean {
     const { rule } = this;
-    if (!this.matchesQueue(sqid)) return false;
+    if (!this.matchesQueue(sqid) || (rule.kind === 'media-error' && sqid === 0)) return false;
     if (this.opcode !== null && this.opcode !== opcode) return false;
     if (rule.nsid !== undefined && rule.nsid !== nsid) return false;
     if (rule.firstLba !== undefined || rule.lastLba !== undefined) {

@@ -270,7 +270,7 @@ export const FAULT_KINDS: Readonly<Record<FaultKind, FaultKindShape>> = {
     on: ['command'],
     needs: [],
     may: ['dnr'],
-    description: 'The medium fails: Unrecovered Read Error, of writes Write Fault; counted in SMART.',
+    description: 'The medium fails an I/O command: Unrecovered Read Error, of writes Write Fault; counted in SMART.',
   },
   completion: {
     on: ['command'],

@@ -68,11 +68,25 @@ export function nextLine(guardian: ChildProcess): Promise<string | null> {
   });
 }
 
+/** Whether this process stays for the guardian's sake. */
+export function keepAlive(guardian: ChildProcess, stays: boolean): void {
+  for (const handle of [guardian, guardian.stdin, guardian.stdout] as unknown as (Refable | null)[]) {
+    if (stays) handle?.ref?.();
+    else handle?.unref?.();
+  }
+}
+
+interface Refable {
+  ref?(): void;
+  unref?(): void;
+}
+
 /** Ends the guardian, and QEMU with it; resolves when both are gone. */
 export function endGuardian(guardian: ChildProcess): Promise<void> {
   if (guardian.pid === undefined || guardian.exitCode !== null || guardian.signalCode !== null)
     return Promise.resolve();
   return new Promise((resolve) => {
+    keepAlive(guardian, true);
     guardian.once('close', () => resolve());
     guardian.kill('SIGTERM');
   });

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import type { QemuBoard, QemuMonitor } from '../ports.js';
 import { type CommandLine, commandLine } from './command-line.js';
 import { EventWait } from './event-wait.js';
-import { endGuardian, nextLine, startGuardian } from './guardian.js';
+import { endGuardian, keepAlive, nextLine, startGuardian } from './guardian.js';
 import { HangWatch } from './hang-watch.js';
 import { LineChannel, QemuError } from './line-channel.js';
 import { checkOptions, type QemuOptions } from './options.js';
@@ -100,9 +100,7 @@ async function start(options: QemuOptions, guardian: ChildProcess, folder: strin
   const monitor = new QmpMonitor(new LineChannel(pipes.m.out, replies.m, watch, lastWords));
   const wait = new EventWait(replies.q, link, (words) => channel.feed(words));
   link.onFailure = () => wait.wake();
-  guardian.unref();
-  (guardian.stdin as unknown as { unref?(): void } | null)?.unref?.();
-  (guardian.stdout as unknown as { unref?(): void } | null)?.unref?.();
+  keepAlive(guardian, false);
   const stop = async (): Promise<void> => {
     link.fail('QEMU was stopped');
     wait.close();
