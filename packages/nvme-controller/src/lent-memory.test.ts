@@ -1,7 +1,7 @@
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { PCI_COMMAND, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
-import { DATA, GET_FEATURES, INVALID_FIELD, SET_FEATURES, identify, started } from './fixtures/optional-hardware.js';
+import { DATA, GET_FEATURES, INVALID_FIELD, identify, SET_FEATURES, started } from './fixtures/optional-hardware.js';
 import type { RegisterDriver } from './testing/register-driver.js';
 
 const { read: READ, write: WRITE } = nvme.NvmeNvmOpcode;
@@ -190,4 +190,3 @@ describe('a host memory buffer', () => {
     expect(counts()).toEqual([3, 3, 1]);
   });
 });
-

@@ -2,7 +2,7 @@ import * as nvme from '@nvme-stack/nvme-protocol';
 import { PCI_CAPABILITY_LIST } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
 import { createNvmeController } from './controller.js';
-import { DATA, GET_FEATURES, INVALID_FIELD, SET_FEATURES, identify, started } from './fixtures/optional-hardware.js';
+import { DATA, GET_FEATURES, INVALID_FIELD, identify, SET_FEATURES, started } from './fixtures/optional-hardware.js';
 
 const { read: READ, write: WRITE } = nvme.NvmeNvmOpcode;
 const QID_INVALID = 0x4101;
