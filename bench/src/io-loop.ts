@@ -42,7 +42,7 @@ class NullStore implements BlockStore {
   }
 }
 
-/** Keeps `QUEUE_DEPTH` reads in flight; each completion makes its bio free for the next batch. */
+/** Keeps as many reads in flight as there are buffers; each completion makes its bio free for the next batch. */
 class Reader {
   private readonly machine: Machine;
   private readonly blkMq: BlkMq;
@@ -51,7 +51,8 @@ class Reader {
   private readonly addresses: readonly number[];
   private readonly bios: Bio[];
   private readonly free: Bio[];
-  private freeCount = QUEUE_DEPTH;
+  private readonly depth: number;
+  private freeCount: number;
   private left = 0;
   private failed = 0;
   private random = 0x2545f491;
@@ -64,6 +65,8 @@ class Reader {
     this.kernel = kernel;
     this.next = kernel.ex.item('softirq', 0, (self: Reader) => self.submitFree(), this);
     this.addresses = addresses;
+    this.depth = addresses.length;
+    this.freeCount = this.depth;
     this.done = new Completion(kernel, 'a read');
     const endIo = (bio: Bio): void => this.ended(bio);
     const found = blkMq.lookup('nvme0n1');
@@ -83,7 +86,7 @@ class Reader {
   private ended(bio: Bio): void {
     if (bio.status !== BLK_STS_OK) this.failed++;
     this.free[this.freeCount++] = bio;
-    if (this.freeCount < QUEUE_DEPTH) return;
+    if (this.freeCount < this.depth) return;
     if (this.left === 0) complete(this.done);
     else this.kernel.ex.post(this.next);
   }
@@ -113,7 +116,7 @@ class Reader {
   /** Runs `reads` reads as one kernel task. */
   async run(reads: number): Promise<void> {
     await this.machine.task('reader', async () => {
-      this.left = reads - (reads % QUEUE_DEPTH);
+      this.left = reads - (reads % this.depth);
       this.submitFree();
       await waitForCompletion(this.done);
     });
@@ -160,11 +163,7 @@ export async function measureReads(data: boolean, reads: number): Promise<number
     { parts },
   );
   await machine.modprobe('nvme');
-  // With one hardware queue the default is mq-deadline; what is measured is the way of a queue without a scheduler.
-  await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
-  await machine.sysfs.write('/sys/block/nvme0n1/queue/iostats', '0');
-  await machine.sysfs.write('/sys/block/nvme0n1/queue/nomerges', '2');
-  await machine.sysfs.write('/sys/block/nvme0n1/queue/wbt_lat_usec', '0');
+  await withoutScheduler(machine);
   if (data) await fill(machine);
   const reader = new Reader(machine, machine.allocBuffer(QUEUE_DEPTH * READ_BYTES).pages);
   await reader.run(WARM_UP_READS);
@@ -177,4 +176,27 @@ export async function measureReads(data: boolean, reads: number): Promise<number
   if (data) reader.verify();
   machine.close();
   return median(ns);
+}
+
+/** Random reads of a machine whose driver is loaded, at a depth: nanoseconds of host time per read. Verified. */
+export async function measureDepth(machine: Machine, depth: number, reads: number): Promise<number> {
+  await withoutScheduler(machine);
+  await fill(machine);
+  const buffer = machine.allocBuffer(depth * READ_BYTES);
+  const reader = new Reader(machine, buffer.pages);
+  await reader.run(Math.floor(reads / 4));
+  const start = performance.now();
+  await reader.run(reads);
+  const ns = ((performance.now() - start) * 1e6) / reads;
+  reader.verify();
+  buffer.free();
+  return ns;
+}
+
+async function withoutScheduler(machine: Machine): Promise<void> {
+  // With one hardware queue the default is mq-deadline; what is measured is the way of a queue without a scheduler.
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/scheduler', 'none');
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/iostats', '0');
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/nomerges', '2');
+  await machine.sysfs.write('/sys/block/nvme0n1/queue/wbt_lat_usec', '0');
 }

@@ -7,18 +7,20 @@ import { fileURLToPath } from 'node:url';
 import { INSMOD_MS, median, NULL_READ_RATIO, READ_RATIO, ratioVerdict, table, type Verdict } from './bounds.js';
 import { type InsmodTimes, measureInsmod } from './insmod.js';
 import { measureReads } from './io-loop.js';
+import { type BesideQemu, besideQemu, besideQemuText } from './qemu.js';
 import { fioNull, memcpy } from './yardsticks.js';
 
 const ROUNDS = 5;
 const READS = 2_000_000;
 const MEASURE = '--measure';
 
-type Figure = 'null' | 'read' | 'insmod';
+type Figure = 'null' | 'read' | 'insmod' | 'qemu';
 
 const FIGURES: Record<Figure, () => Promise<unknown>> = {
   null: () => measureReads(false, READS),
   read: () => measureReads(true, READS),
   insmod: measureInsmod,
+  qemu: besideQemu,
 };
 
 /** Measures in a fresh process. */
@@ -71,5 +73,9 @@ if (option === MEASURE) {
 } else {
   const verdicts = bench();
   console.log(`Node ${process.version}, medians of ${ROUNDS} rounds in turn\n\n${table(verdicts)}`);
+  const beside = inProcess<BesideQemu[] | null>('qemu');
+  if (beside === null)
+    console.log('no QEMU here; install it with: apt-get install --no-install-recommends qemu-system-x86');
+  else console.log(`the same driver on both controllers\n\n${besideQemuText(beside)}\n`);
   if (option === '--gate' && verdicts.some(({ kept }) => kept === false)) process.exitCode = 1;
 }

@@ -69,8 +69,10 @@ export function parseOptions(argv: readonly string[]): LinuxOptions | string {
     driver: boolean;
   }>();
   const image = given.image ?? null;
-  const description = given.controller === undefined ? null : fromJson('--controller', given.controller);
-  const controller = (description ?? defaultController(image)) as NvmeControllerDescription;
+  const controller =
+    given.controller === undefined
+      ? defaultController(image)
+      : (fromJson('--controller', given.controller) as NvmeControllerDescription);
   const faults = given.fault === undefined ? null : (fromJson('--fault', given.fault) as FaultPlanDescription);
   checked('--controller', () => createNvmeController(controller));
   if (faults !== null) checked('--fault', () => createNvmeController(controller).faults.set(faults));

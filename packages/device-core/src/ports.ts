@@ -158,7 +158,8 @@ export interface Device extends HasKernel {
   readonly bus: BusType | null;
   readonly class: DeviceClass | null;
   readonly devt: DevT | null;
-  readonly numaNode: number;
+  /** NUMA node, -1: not known; whoever changes it must do so before memory is allocated for it. @kernel include/linux/device.h set_dev_node */
+  numaNode: number;
   driver: DeviceDriver | null;
   /** @kernel include/linux/device.h dev_set_drvdata */
   driverData: unknown;

@@ -16,6 +16,7 @@ import type { PciFunction } from '@nvme-stack/pci-function';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { createWorkqueues } from '@nvme-stack/workqueue';
 import { type MachineNvme, type ResolvedMachine, resolveNamespace } from './description.js';
+import { withProperties } from './device-properties.js';
 import { hostLoop } from './host-loop.js';
 import { provideNvmeModules } from './nvme-modules.js';
 import type { MachineOptions, MachineParts, Subsystems } from './ports.js';
@@ -37,7 +38,8 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   const parts = options.parts ?? {};
   const { board } = parts;
   // An external board has its controllers already.
-  const nvme = board === undefined ? description.nvme : [];
+  const nvme =
+    board === undefined ? description.nvme.map((one, index) => withProperties(one, `machine.nvme[${index}]`)) : [];
   const plans = nvme.map(planNamespaces);
   const arena = createArena(description.memoryMiB << 20, plans, parts);
   const { kernel, door } = (parts.kernel ?? createKernel)({
@@ -96,6 +98,7 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
       slots,
       chipset: description.pci === 'q35' ? 'q35' : 'none',
       rootPorts: [],
+      numaNode: description.numaNode,
       moveInRam: arena.move,
     });
   board?.onFailure((reason) => door.close(reason));
@@ -115,8 +118,10 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   return {
     subsystems,
     door,
-    makeController: (nvme) =>
-      makeController(nvme, description.nvme.length, planNamespaces(nvme), null, parts, undefined),
+    makeController: (plugged) => {
+      const one = withProperties(plugged, 'machine.plug');
+      return makeController(one, description.nvme.length, planNamespaces(one), null, parts, undefined);
+    },
   };
 }
 

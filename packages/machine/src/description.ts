@@ -36,6 +36,8 @@ export interface MachineDescription {
   readonly platform?: 'sim' | 'qemu';
   readonly cpus?: number;
   readonly numaNodes?: number;
+  /** Node of the PCI root complex, below `numaNodes`; -1 (default): the firmware does not say. */
+  readonly numaNode?: number;
   readonly memoryMiB?: number;
   /** What else is on the PCI bus: the functions of a q35 board, or only a host bridge. */
   readonly pci?: 'q35' | 'bare';
@@ -201,6 +203,7 @@ export const machineSchema: JsonSchema = {
     platform: { enum: ['sim', 'qemu'], description: 'Where the devices are.' },
     cpus: integer(1, 64, 'CPUs.'),
     numaNodes: integer(1, 8, 'NUMA nodes; at most as many as CPUs.'),
+    numaNode: integer(-1, 7, 'NUMA node of the PCI root complex; -1: not known.'),
     memoryMiB: integer(8, 2048, 'RAM in MiB.'),
     pci: { enum: ['q35', 'bare'], description: 'What else is on the PCI bus.' },
     nvme: { type: 'array', items: NVME, maxItems: 8, description: 'NVMe controllers.' },
@@ -224,11 +227,19 @@ export function resolveMachine(description: MachineDescription): ResolvedMachine
   if (numaNodes > cpus) {
     throw new RangeError(`machine.numaNodes is ${numaNodes}; allowed is at most the number of CPUs, ${cpus}`);
   }
+  const numaNode = description.numaNode ?? -1;
+  if (numaNode >= numaNodes) {
+    throw new RangeError(`machine.numaNode is ${numaNode}; allowed is -1 or a node below ${numaNodes}`);
+  }
+  if (numaNode >= 0 && description.platform === 'qemu') {
+    throw new RangeError(`machine.numaNode is ${numaNode}; allowed is -1: QEMU's root complex is on no node`);
+  }
   return {
     profile: description.profile ?? '6.12',
     platform: description.platform ?? 'sim',
     cpus,
     numaNodes,
+    numaNode,
     memoryMiB: description.memoryMiB ?? 64,
     pci: description.pci ?? 'q35',
     nvme: description.nvme ?? [{ namespaces: [{ sizeMiB: 64 }] }],

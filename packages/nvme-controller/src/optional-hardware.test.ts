@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createNvmeController } from './controller.js';
 import { DATA, GET_FEATURES, INVALID_FIELD, identify, SET_FEATURES, started } from './fixtures/optional-hardware.js';
 
-const { read: READ, write: WRITE } = nvme.NvmeNvmOpcode;
+const { read: READ } = nvme.NvmeNvmOpcode;
 const QID_INVALID = 0x4101;
 
 function capabilities(fn: { configRead(offset: number, size: 1 | 2 | 4): number }): number[] {

@@ -23,19 +23,22 @@ export const pciDeviceAdd = traced('pci_device_add', async (pdev: PciDevice): Pr
     groups: deviceGroups(pdev),
     numaNode: bridge.numaNode,
   });
-  pdev.dev.dma = {
+  const { dev } = pdev;
+  dev.dma = {
     kernel: pdev.kernel,
     name: pdev.name,
     requesterId: pdev.requesterId,
-    numaNode: bridge.numaNode,
+    get numaNode() {
+      return dev.numaNode;
+    },
     dmaMaskBits: 32,
     coherentDmaMaskBits: 32,
     ops: bridge.dmaOps(pdev.requesterId),
   };
-  pdev.dev.matchDriver = false;
+  dev.matchDriver = false;
   pdev.segment.devices.push(pdev);
   pdev.subsystem.devices.push(pdev);
-  await core.deviceAdd(pdev.dev);
+  await core.deviceAdd(dev);
 });
 
 /** @kernel drivers/pci/probe.c pci_init_capabilities */

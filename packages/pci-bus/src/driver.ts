@@ -65,18 +65,29 @@ function driverOf(pdev: PciDevice, dev: Device): PciDriverRecord {
   return pdev.kernel.ex.bug(`pci_device_probe of ${pdev.name} without a PCI driver`);
 }
 
-/** Calls the driver on a CPU of the function's node, when it has one. @kernel drivers/pci/pci-driver.c pci_call_probe */
+/**
+ * Calls the driver on a CPU of the function's node, when it has one, so that what the driver allocates for itself lies there.
+ * @kernel drivers/pci/pci-driver.c pci_call_probe
+ */
 async function pciCallProbe(pdev: PciDevice, record: PciDriverRecord, id: PciDeviceId): Promise<void> {
-  const { kernel, subsystem } = pdev;
-  const node = pdev.dev.numaNode;
-  if (node < 0 || node >= kernel.nrNodes || kernel.cpuToNode(kernel.ex.cpu) === node) {
-    await localPciProbe(pdev, record, id);
-    return;
+  const cpu = probeCpu(pdev);
+  pdev.isProbed = true;
+  try {
+    if (cpu < 0) await localPciProbe(pdev, record, id);
+    else await pdev.subsystem.workqueues.workOnCpu(cpu, () => localPciProbe(pdev, record, id));
+  } finally {
+    pdev.isProbed = false;
   }
-  let cpu = 0;
-  while (cpu < kernel.nrCpus && kernel.cpuToNode(cpu) !== node) cpu++;
-  if (cpu === kernel.nrCpus) await localPciProbe(pdev, record, id);
-  else await subsystem.workqueues.workOnCpu(cpu, () => localPciProbe(pdev, record, id));
+}
+
+/** The first CPU of its node that is on; -1: whichever this is. A virtual function is probed where its physical one is. */
+function probeCpu({ kernel, dev, physfn }: PciDevice): number {
+  const node = dev.numaNode;
+  if (node < 0 || node >= kernel.nrNodes || physfn?.isProbed === true) return -1;
+  for (let cpu = 0; cpu < kernel.nrCpus; cpu++) {
+    if (kernel.cpuToNode(cpu) === node && kernel.cpus.isOnline(cpu)) return cpu;
+  }
+  return -1;
 }
 
 /** @kernel drivers/pci/pci-driver.c local_pci_probe */

@@ -7,7 +7,7 @@ import { bitmapList, KernelError } from '@nvme-stack/kernel';
 import { readConfig, writeConfig } from './access.js';
 import { pciDisableDevice, pciEnableDeviceMem } from './enable.js';
 import { PCI_RESOURCE_ROWS } from './pci-constants.js';
-import type { PciDevice } from './pci-device.js';
+import { type PciDevice, pciLog } from './pci-device.js';
 import { digitsOf, hex } from './pci-resource.js';
 import { stateName } from './power.js';
 import { pciStopAndRemoveBusDeviceLocked } from './remove.js';
@@ -97,6 +97,16 @@ function cpuMask(cpus: readonly number[], nrCpus: number): string {
   return words.join(',');
 }
 
+/** For firmware that names no node, or the wrong one. Throws EINVAL. @kernel drivers/pci/pci-sysfs.c numa_node_store */
+function storeNumaNode(pdev: PciDevice, text: string): void {
+  const node = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(node >= -1 && node < pdev.kernel.nrNodes)) {
+    throw new KernelError('EINVAL', `numa_node "${text}"; allowed: -1 or a node below ${pdev.kernel.nrNodes}`);
+  }
+  pciLog(pdev, 'alert', `[Firmware Bug]: Overriding NUMA node to ${node}.  Contact your vendor for updates.`);
+  pdev.dev.numaNode = node;
+}
+
 function placement(pdev: PciDevice): Attribute[] {
   const bars = pdev.bars.flatMap((bar) => (bar === null ? [] : [{ name: `resource${bar.index}`, mode: 0o600 }]));
   return [
@@ -109,11 +119,7 @@ function placement(pdev: PciDevice): Attribute[] {
       name: 'numa_node',
       mode: 0o644,
       show: () => `${pdev.dev.numaNode}\n`,
-      store: (text) => {
-        if (Number.parseInt(text, 10) !== pdev.dev.numaNode) {
-          throw new KernelError('EINVAL', `numa_node "${text.trim()}": the platform has said ${pdev.dev.numaNode}`);
-        }
-      },
+      store: (text) => storeNumaNode(pdev, text.trim()),
     },
     readOnly('dma_mask_bits', () => `${pdev.dev.dma?.dmaMaskBits ?? 32}`),
     readOnly('consistent_dma_mask_bits', () => `${pdev.dev.dma?.coherentDmaMaskBits ?? 32}`),

@@ -131,7 +131,7 @@ export interface PlatformQemu {
   /** Not offered for functions of this process: throws a RangeError that says so. */
   plug(address: QemuSlotAddress, fn: PciFunction): void;
   /**
-   * Takes a controller out of the slot of a root port: from now on it reads all ones, and QEMU deletes it. Throws a
+   * Takes a controller out of the slot of a root port: from now on it reads all ones, and QEMU gives it up. Throws a
    * RangeError for a place that cannot be emptied.
    */
   unplug(address: QemuSlotAddress): void;

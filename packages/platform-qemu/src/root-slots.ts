@@ -12,8 +12,6 @@ const SLOT_CONTROL = 0x18;
 /** Power off, both indicators off; and power on with the power indicator. */
 const SLOT_OFF = 0x07c0;
 const SLOT_ON = 0x01c0;
-/** Looks at the monitor until QEMU has deleted the device. */
-const DELETION_LOOKS = 20_000;
 const CAPABILITIES = 48;
 
 export class RootSlots implements Buses {
@@ -54,15 +52,10 @@ export class RootSlots implements Buses {
     const bus = this.busOf(slot);
     this.goneBuses.add(bus);
     this.cards.delete(slot);
-    const { monitor } = this.qemu;
-    const deleted = (): number => monitor.events('DEVICE_DELETED').filter((data) => isOf(data, card.id)).length;
-    const before = deleted();
-    monitor.execute('device_del', { id: card.id });
+    this.qemu.monitor.execute('device_del', { id: card.id });
+    // Without power the card leaves its bus; QEMU frees it when its own threads have let go of it.
     this.control(slot, SLOT_OFF);
-    for (let look = 0; deleted() === before; look++) {
-      if (look === DELETION_LOOKS) throw new Error(`QEMU did not delete ${card.id} from slot ${slot}`);
-      monitor.execute('query-status');
-    }
+    this.qemu.link.collect();
     return bus;
   }
 
@@ -100,7 +93,3 @@ export class RootSlots implements Buses {
 
 /** QEMU's name of the root port in a slot. */
 export const portName = (slot: number): string => `port${slot}`;
-
-function isOf(data: unknown, id: string): boolean {
-  return (data as { readonly device?: string }).device === id;
-}

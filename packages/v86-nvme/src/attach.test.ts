@@ -279,8 +279,10 @@ describe('ACPI', () => {
 
   it('is left alone where the emulator has none', () => {
     const pc = new FakeV86(false);
-    attachNvme(pc, createNvmeController({ namespaces: [] }));
+    const { slot } = attachNvme(pc, createNvmeController({ namespaces: [] }));
     expect(pc.ports.size).toBe(0);
+    // No local APIC either: MSI-X is not to be found.
+    expect(pc.configRead(slot, 0x34) & 0xff).not.toBe(MSIX);
   });
 });
 

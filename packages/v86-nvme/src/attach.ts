@@ -26,7 +26,9 @@ export function attachNvme(emulator: object, controller: PciFunction, options: A
   const number = checkSlot(board, options.slot);
   const barBytes = findWindows(controller).find(({ bar }) => bar === 0)?.sizeBytes ?? 0;
   const bar = checkBar(board, options.bar, barBytes);
-  const slot = new Slot(board, number, controller, options);
+  // A kernel that finds MSI-X where there is no local APIC to send messages to complains.
+  const msix = options.msix ?? board.hasApic;
+  const slot = new Slot(board, number, controller, { ...options, msix });
   slot.configWrite(PCI_BASE_ADDRESS_0, bar, 4);
   board.addSlot(slot);
   return {

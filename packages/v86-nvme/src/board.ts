@@ -55,6 +55,8 @@ export class Board {
   nowNs = 0;
   readonly #machine: V86Machine;
   readonly #openBlocks = new Set<number>();
+  /** Level of each of the four lines that pins are wired to. */
+  readonly #lines = [false, false, false, false];
   #isServing = false;
   #found: Found | null = null;
 
@@ -66,6 +68,11 @@ export class Board {
     this.#takeConfiguration();
     this.#takeSnapshots();
     this.#takeReboot();
+  }
+
+  /** v86 has a local APIC and an I/O APIC together with ACPI. */
+  get hasApic(): boolean {
+    return this.cpu.devices.acpi !== undefined;
   }
 
   get ramBytes(): number {
@@ -186,8 +193,6 @@ export class Board {
     if (isUp) pci.raise_irq(slot.number << 3);
     else pci.lower_irq(slot.number << 3);
   }
-
-  readonly #lines = [false, false, false, false];
 
   #takeConfiguration(): void {
     const { pci } = this.cpu.devices;

@@ -12,8 +12,8 @@ export interface AttachNvmeOptions {
    */
   readonly bar?: number;
   /**
-   * False hides MSI-X, so that the driver falls back to INTx. True unless told; v86 has the local APIC that messages go
-   * to only with its option `acpi: true`, and without it a driver uses INTx of its own accord.
+   * False hides MSI-X, so that the driver uses INTx. True unless told in an emulator with a local APIC to send messages
+   * to, which v86 has with its option `acpi: true`; false in others.
    */
   readonly msix?: boolean;
   /** Seed of the controller's random streams; 1 unless told. */

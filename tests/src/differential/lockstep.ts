@@ -2,7 +2,7 @@
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { type Corner, IO_QUEUES } from './corners.js';
 import { explain, type KnownDifference } from './known-differences.js';
-import { type Outcome, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
+import { type Outcome, PATIENT_NS, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
 import { DATA_PAGES, dword, fillArena, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
 import { Stream } from './stream.js';
 
@@ -251,7 +251,7 @@ function command(
 async function startEpoch({ host, name }: Corner): Promise<void> {
   await host.restart();
   const must = async (queue: number, sqe: Uint8Array): Promise<void> => {
-    const outcome = await host.exec(queue, sqe, false);
+    const outcome = await host.exec(queue, sqe, false, PATIENT_NS);
     if (outcome.status !== 0 || outcome.kind === 'pending') {
       throw new Error(`${name} refused to start an epoch: opcode ${sqe[0]}: ${outcomeText(outcome)}`);
     }

@@ -22,7 +22,9 @@ export const ARENA_PAGES = 64;
 const ARENA_ADDRESS = 0x400000;
 const POLLS = 200_000;
 /** A command that has not completed by then never will; nanoseconds of the machine's time. */
-const GIVE_UP_NS = 400e6;
+const GIVE_UP_NS = 2e9;
+/** The same for one that must complete, however busy the host is. */
+export const PATIENT_NS = 30e9;
 const QUIET_TURNS = 3;
 const SQE = nvme.NVME_SQE_BYTES;
 const CQE = nvme.NVME_CQE_BYTES;
@@ -144,7 +146,7 @@ export class RawHost {
   }
 
   /** Sends 64 bytes with a fresh command identifier and waits for its completion, or, if it `mayPend`, until all is quiet. */
-  async exec(queueId: number, sqe: Uint8Array, mayPend: boolean): Promise<Outcome> {
+  async exec(queueId: number, sqe: Uint8Array, mayPend: boolean, patienceNs = GIVE_UP_NS): Promise<Outcome> {
     const queue = this.queues[queueId] as Queue;
     const offset = queue.tail * SQE;
     const cid = this.nextCid;
@@ -156,7 +158,7 @@ export class RawHost {
     this.registers.writel(nvme.sqTailDoorbellOffset(queueId, 0), queue.tail);
     const events: string[] = [];
     let quiet = 0;
-    const giveUpNs = this.kernel.ex.now() + GIVE_UP_NS;
+    const giveUpNs = this.kernel.ex.now() + patienceNs;
     while (this.kernel.ex.now() < giveUpNs) {
       const found = this.take(queueId, cid, events);
       if (found !== null) return { ...found, events: events.concat(this.otherEvents(queueId)) };

@@ -41,6 +41,7 @@ const event = fc.record({
   afterNs: fc.integer({ min: 0, max: 400_000 }),
 });
 const scene = fc.record({
+  profile: fc.constantFrom('6.12' as const, '6.1' as const),
   seed: fc.integer({ min: 0, max: 0xffff }),
   cpus: fc.constantFrom(1, 2, 4),
   interleave: fc.boolean(),
@@ -57,18 +58,21 @@ const scene = fc.record({
 describe('turmoil', () => {
   it('loses no I/O, ends none twice, and leaves nothing behind', async () => {
     await fc.assert(
-      fc.asyncProperty(scene, async ({ seed, cpus, interleave, depth, dbbuf, dropped, events }) => {
+      fc.asyncProperty(scene, async ({ profile, seed, cpus, interleave, depth, dbbuf, dropped, events }) => {
         const faults = new Faults();
         const latency = { kind: 'fixed', writeNs: 60_000, readNs: 30_000, adminNs: 5_000 } as const;
         const machine = await running(
           { dbbuf, latency, readyDelayNs: 50_000, shutdownDelayNs: 20_000, namespaces: [{ sizeMiB: 1 }] },
-          { seed, cpus, interleave },
+          { profile, seed, cpus, interleave },
           { faultPlans: [faults] },
         );
         await machine.rmmod('nvme');
         await machine.modprobe('nvme', { io_queue_depth: depth });
+        await machine.settle();
+        // Linux 6.1 waits for ever for a command that was lost before its function was pulled out in the middle of an unbind.
+        const hangs = profile === '6.1' && events.some(({ what }) => what === 'unplug');
         let count = 0;
-        faults.onCommand = (sqid) => (sqid > 0 && count++ === dropped ? { kind: FAULT_DROP } : null);
+        faults.onCommand = (sqid) => (sqid > 0 && !hangs && count++ === dropped ? { kind: FAULT_DROP } : null);
         const io = Promise.all(Array.from({ length: CHUNKS }, (_, i) => write(machine, i)));
         const answers: Promise<string | null>[] = [];
         for (const { what, afterNs } of events) {

@@ -44,9 +44,9 @@ const STRUCTURES: readonly [string, NvmePassthruCmd, number][] = [
   ['fw-log /dev/nvme0 -b', { opcode: 2, nsid: ALL, cdw10: 0x007f0003 }, 512],
   ['get-log /dev/nvme0 --log-id=5 --log-len=4096 -b', { opcode: 2, nsid: 0, cdw10: 0x03ff0005 }, 4096],
 ];
-const FEATURES = [1, 2, 4, 5, 6, 7, 8, 9, 0xa, 0xb];
-/** Namespace Management, firmware, self-test, keep alive, security, sanitize, and an opcode that nothing has. */
-const NOT_OFFERED = [0x0d, 0x10, 0x11, 0x14, 0x18, 0x81, 0x82, 0x84, 0x3f];
+const FEATURES = [1, 4, 5, 7, 0xb];
+/** Namespace Management, Firmware Commit, Device Self-test, Sanitize: what this controller does not say it offers. */
+const NOT_OFFERED = [0x0d, 0x10, 0x14, 0x84];
 const INVALID_OPCODE_DNR = 0x4001;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
