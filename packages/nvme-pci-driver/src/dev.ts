@@ -23,6 +23,7 @@ import type { NvmeCtrl, NvmePdu, NvmeRequest } from '@nvme-stack/nvme-core/ports
 import type { MmioRegion, PciDev } from '@nvme-stack/pci-bus/ports';
 import type { WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
 import type { NvmeCmb } from './cmb.js';
+import type { NodePages } from './dev-memory.js';
 import { NVME_PCI_ERAS, type NvmePciEra } from './eras.js';
 import { NVME_PCI_FEATURES, type NvmePciFeatures } from './feature-eras.js';
 import type { NvmeHostMem } from './host-mem.js';
@@ -60,6 +61,8 @@ export class NvmeDev implements HasKernel {
   readonly dma: DmaDevice;
   /** Set by `nvmeInitCtrl`, right after construction. */
   ctrl: NvmeCtrl = null as unknown as NvmeCtrl;
+  /** The structure, and the array of its queues; empty once they are freed. */
+  readonly memory: NodePages[] = [];
   /** Admin queue first; made as they are needed. */
   readonly queues: NvmeQueue[] = [];
   bar: MmioRegion | null = null;
@@ -101,8 +104,6 @@ export class NvmeDev implements HasKernel {
   /** The power state to go back to after sleep; -1: none, the controller was shut down. @kernel drivers/nvme/host/pci.c last_ps */
   lastPowerState = -1;
   watchdogTimer: Timer | null = null;
-  /** Taken by the core when the last reference is gone. */
-  freed = false;
 
   constructor(driver: NvmeDriverState, pdev: PciDev, dma: DmaDevice) {
     this.kernel = driver.kernel;

@@ -121,6 +121,10 @@ export interface NvmePciEra {
   /** The module's own workqueue, made by nvme_init; null: it uses the core's. */
   readonly workqueue: EraWorkqueue | null;
   readonly probeType: 'prefer-asynchronous' | 'default';
+  /** A function whose NUMA node nobody knows is put on the first one. */
+  readonly takesFirstNode: boolean;
+  /** What the array of a device's queues holds. @kernel drivers/nvme/host/pci.c nvme_dev.queues */
+  readonly queueArray: 'pointers' | 'structures';
   readonly probeSteps: readonly ProbeStep[];
   /** What nvme_probe does at `bring-up`. */
   readonly bringUpSteps: BringUpSteps;

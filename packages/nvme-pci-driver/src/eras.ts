@@ -33,6 +33,8 @@ const V6_12_RESET: BringUpSteps = [
 const V6_12: NvmePciEra = {
   workqueue: null,
   probeType: 'prefer-asynchronous',
+  takesFirstNode: false,
+  queueArray: 'structures',
   probeSteps: [
     'init-ctrl',
     'dma-mask',
@@ -181,6 +183,8 @@ const V4_10_RECOVERY = {
 const V4_13: NvmePciEra = {
   ...V6_1,
   ...V4_13_RECOVERY,
+  takesFirstNode: true,
+  queueArray: 'pointers',
   probeSteps: ['map', 'pools', 'init-ctrl', 'add-ctrl', 'enter-resetting', 'announce', 'bind', 'queue-reset'],
   resetSteps: [
     'warn-unless-resetting',

@@ -10,6 +10,7 @@ import { NVME_CTRL_DELETING, NVME_CTRL_RESETTING, NVME_QUIRK_DMA_ADDRESS_BITS_48
 import type { PciDev } from '@nvme-stack/pci-bus/ports';
 import { bringUp } from './bring-up.js';
 import { NvmeDev, type NvmeDriverState, resetWqOf } from './dev.js';
+import { allocDevMemory, freeDevMemory } from './dev-memory.js';
 import { nvmeDevDisable } from './disable.js';
 import { nvmePciEnable } from './enable.js';
 import type { ProbeStep } from './eras.js';
@@ -61,7 +62,16 @@ function nvmePciAllocDev(driver: NvmeDriverState, pdev: PciDev, quirks: number):
   dev.nrWriteQueues = Number(driver.params.write_queues ?? 0);
   dev.nrPollQueues = Number(driver.params.poll_queues ?? 0);
   dev.nrAllocatedQueues = nvmeMaxIoQueues(dev) + 1;
-  return { dev, io: new NvmeIo(dev), quirks, undo: [] };
+  allocDevMemory(dev);
+  // Once there is a controller, its last reference frees the memory.
+  const free = (): void => {
+    if (!hasCtrl(dev)) freeDevMemory(dev);
+  };
+  return { dev, io: new NvmeIo(dev), quirks, undo: [free] };
+}
+
+function hasCtrl(dev: NvmeDev): boolean {
+  return (dev.ctrl as NvmeDev['ctrl'] | null) !== null;
 }
 
 const STEPS: Readonly<Record<ProbeStep, (at: Probing) => Promise<void> | void>> = {

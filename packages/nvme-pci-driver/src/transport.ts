@@ -18,6 +18,7 @@ import {
   NvmeAsyncEventCmd,
 } from '@nvme-stack/nvme-protocol';
 import { type NvmeQueue, resetWqOf } from './dev.js';
+import { freeDevMemory } from './dev-memory.js';
 import { NVME_NR_AEN_COMMANDS } from './limits.js';
 import { nvmePciAttributeGroup } from './pci-attributes.js';
 import { commandWords } from './queue-commands.js';
@@ -72,9 +73,7 @@ export const nvmePciCtrlOps: NvmeCtrlOps = {
   regWrite32: (ctrl, offset, value) => nvmePciRegWrite32(ctrl, offset, value),
   regRead64: (ctrl, offset) => nvmePciRegRead64(ctrl, offset),
   resetCtrl: (ctrl) => nvmePciResetCtrl(ctrl),
-  freeCtrl: (ctrl) => {
-    toNvmeDev(ctrl).freed = true;
-  },
+  freeCtrl: (ctrl) => freeDevMemory(toNvmeDev(ctrl)),
   submitAsyncEvent: (ctrl) => nvmePciSubmitAsyncEvent(ctrl),
   subsystemReset: (ctrl) => nvmePciSubsystemReset(ctrl),
   getAddress: (ctrl) => toNvmeDev(ctrl).pdev.dev.name,

@@ -65,6 +65,8 @@ export class PciDevice implements PciDev {
   savedState: PciSavedState | null = null;
   driver: PciDriverRecord | null = null;
   driverOverride: string | null = null;
+  /** A driver's probe of it is under way. @kernel include/linux/pci.h is_probed */
+  isProbed = false;
   /** What the user chose; null: all there is. @kernel include/linux/pci.h reset_methods */
   resetMethods: readonly PciResetMethod[] | null = null;
   brokenParityStatus = false;
