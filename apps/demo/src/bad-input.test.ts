@@ -14,7 +14,7 @@ const file = (name: string, text: string | Uint8Array): string => {
 };
 
 const ALLOWED =
-  '--profile, --compare, --cpus, --seed, --machine, --disk, --writable, --operations, --step, --quiet, --json, --trace, --out, --version and --help';
+  '--profile, --compare, --platform, --cpus, --seed, --machine, --disk, --writable, --operations, --step, --quiet, --json, --trace, --out, --version and --help';
 const LIST = PROFILES.join(', ');
 
 async function expectRefusal(args: readonly string[], sentence: string): Promise<void> {
@@ -46,6 +46,8 @@ describe('bad input', () => {
     [['--compare', '6.12', '2.6'], `--compare is "2.6"; allowed: one of ${LIST}.`],
     [['--compare', '6.12', '6.12', '6.12'], `--compare is "6.12 6.12 6.12"; allowed: two of ${LIST}.`],
     [['--operations', '8', '--compare'], `--compare has no value; allowed: two of ${LIST} after it.`],
+    [['--platform', 'vm'], '--platform is "vm"; allowed: one of sim, qemu.'],
+    [['--operations', '8', '--platform'], '--platform has no value; allowed: one of sim, qemu after it.'],
     [['--trace', 'svg'], '--trace is "svg"; allowed: one of graph, events, chrome.'],
     [['--operations', '8', '--trace'], '--trace has no value; allowed: one of graph, events, chrome after it.'],
     [['--operations', '8', '--machine'], '--machine has no value; allowed: the path of a file after it.'],

@@ -14,17 +14,24 @@ const DEFAULT_NVME: MachineNvme = {
   namespaces: [{ sizeMiB: 64 }],
 };
 
+/** QEMU's disk takes the time it takes. */
+const QEMU_NVME: MachineNvme = { namespaces: [{ sizeMiB: 64 }] };
+
 /** The description of a run's machine; relative paths start from `cwd`. Throws BadInput. */
 export function describeMachine(options: DemoOptions, cwd: string, profile: Profile | null): MachineDescription {
   const { machine, disk, cpus, seed, writable } = options;
-  const described = machine === null ? { nvme: [DEFAULT_NVME] } : readMachine(resolve(cwd, machine), machine);
+  const described: MachineDescription = machine === null ? {} : readMachine(resolve(cwd, machine), machine);
+  const platform = options.platform ?? described.platform ?? 'sim';
   if (described.trace !== undefined && described.trace !== 'full') {
     throw new BadInput(`${machine}: machine.trace is "${described.trace}"; allowed: "full", which the demo shows.`);
   }
-  const nvme = (described.nvme ?? [DEFAULT_NVME]).map((controller) => withPaths(controller, cwd, writable));
+  const nvme = (described.nvme ?? [platform === 'qemu' ? QEMU_NVME : DEFAULT_NVME]).map((controller) =>
+    withPaths(controller, cwd, writable),
+  );
   if (disk !== null) nvme[0] = withImage(nvme[0] ?? {}, resolve(cwd, disk), disk, writable);
   return {
     ...described,
+    platform,
     nvme,
     ...(profile === null ? {} : { profile }),
     ...(cpus === null ? {} : { cpus }),

@@ -107,12 +107,14 @@ function screen(run: Run, step: Step, number: string, view: View): string {
 }
 
 function banner({ machine }: Run, { paint, width }: View): string[] {
-  const { profile, cpus, memoryMiB, seed, interleave } = machine.description;
+  const { profile, cpus, memoryMiB, seed, interleave, platform } = machine.description;
   const order = interleave ? `seed ${seed} chooses among what is ready` : 'first in, first out';
   return [
     `${paint.title(`nvme-stack: the NVMe path of Linux ${profile}`)}, ${cpus} CPU${cpus > 1 ? 's' : ''}, ${size(memoryMiB * 2 ** 20)}`,
     ...wrap(
-      `Times are virtual unless they say otherwise; ${order}: the same command runs the same way every time.`,
+      platform === 'qemu'
+        ? `The controllers are QEMU's own, driven in real time; ${order}.`
+        : `Times are virtual unless they say otherwise; ${order}: the same command runs the same way every time.`,
       width,
     ).map(paint.quiet),
   ];

@@ -8,10 +8,13 @@ const MAX_CPUS = 64;
 const MAX_SEED = 0xffffffff;
 const MAX_OPERATIONS = 10_000_000;
 const DEFAULT_OPERATIONS = 6_000;
+const PLATFORMS = ['sim', 'qemu'] as const;
 const TRACES = ['graph', 'events', 'chrome'] as const;
 
 /** How a trace is written. */
 export type TraceFormat = (typeof TRACES)[number];
+/** Where the devices are: in this process, or in a QEMU. */
+export type Platform = (typeof PLATFORMS)[number];
 /** A kernel profile by its name. */
 export type Profile = (typeof PROFILES)[number];
 
@@ -20,6 +23,8 @@ export interface DemoOptions {
   /** Null: the described machine's, or the default. */
   readonly profile: Profile | null;
   readonly compare: readonly [Profile, Profile] | null;
+  /** Whose controller it is; null: the described machine's, or ours. */
+  readonly platform: Platform | null;
   readonly cpus: number | null;
   /** Null: what is ready runs first in, first out, unless the described machine says otherwise. */
   readonly seed: number | null;
@@ -66,6 +71,7 @@ export function parseOptions(argv: readonly string[]): DemoOptions | string {
   const options: DemoOptions = {
     profile: given.profile ?? null,
     compare: given.compare === undefined ? null : pair(given.compare),
+    platform: given.platform ?? null,
     cpus: given.cpus ?? null,
     seed: given.seed ?? null,
     machine: given.machine ?? null,
@@ -92,6 +98,12 @@ function createCommand(writeOut: (part: string) => void): Command {
     .optionsGroup('What runs:')
     .option('--profile <version>', `kernel to follow: ${PROFILES.join(', ')}`, (text) => profile('--profile', text))
     .option('--compare <versions...>', 'two kernels side by side, what differs marked')
+    .addOption(
+      new Option(
+        '--platform <where>',
+        "sim: this project's controller, in virtual time (default); qemu: QEMU's own, in real time",
+      ).argParser(platform),
+    )
     .option('--cpus <n>', `CPUs of the machine, 1 to ${MAX_CPUS} (default: 4)`, whole('--cpus', 1, MAX_CPUS))
     .option('--seed <n>', 'let this seed choose among what is ready at the same moment', whole('--seed', 0, MAX_SEED))
     .option('--machine <file>', 'a described machine, JSON or YAML; see apps/demo/examples', path('--machine'))
@@ -155,6 +167,12 @@ function pair(texts: readonly string[]): readonly [Profile, Profile] {
 function traceFormat(text: string): TraceFormat {
   const found = TRACES.find((one) => one === text);
   if (found === undefined) throw refusal('--trace', text, `one of ${TRACES.join(', ')}`);
+  return found;
+}
+
+function platform(text: string): Platform {
+  const found = PLATFORMS.find((one) => one === text);
+  if (found === undefined) throw refusal('--platform', text, `one of ${PLATFORMS.join(', ')}`);
   return found;
 }
 

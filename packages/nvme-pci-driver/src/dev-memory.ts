@@ -27,8 +27,8 @@ function kzallocNode(kernel: Kernel, sizeBytes: number, node: number): NodePages
 }
 
 /**
- * Takes the memory of `dev` and of its queues. Kernels before 6.5 put a function whose node nobody knows on the first one
- * (6.1 has it since an update); only what is allocated afterwards is there. Throws ENOMEM with nothing taken.
+ * Takes the memory of `dev` and of its queues. Older kernels put a function whose node nobody knows on the first one, for
+ * all that is allocated after these two. Throws ENOMEM with nothing taken.
  */
 export function allocDevMemory(dev: NvmeDev): void {
   const { kernel, driver } = dev;
