@@ -221,6 +221,7 @@ const MISSING: Readonly<Record<string, string>> = {
   '<version>': `one of ${PROFILES.join(', ')}`,
   '<versions...>': `two of ${PROFILES.join(', ')}`,
   '<file>': 'the path of a file',
+  '<where>': `one of ${PLATFORMS.join(', ')}`,
   '<format>': `one of ${TRACES.join(', ')}`,
 };
 

@@ -1,4 +1,5 @@
 /** What the READMEs say: examples run as written, the demo's lines come from a real run, links lead somewhere. */
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -18,21 +19,29 @@ import { demo } from './harness.js';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
 const EXAMPLE = /<!-- runnable -->\n```ts\n([\s\S]*?)```/g;
+const PACKAGE_READMES = readdirSync(join(root, 'packages'))
+  .map((name) => `packages/${name}/README.md`)
+  .filter((path) => existsSync(join(root, path)));
+const README_WITH_EXAMPLES = [
+  'README.md',
+  ...PACKAGE_READMES.filter((path) => text(path).includes('<!-- runnable -->')),
+];
 
-describe.each(['README.md', 'packages/machine/README.md'])('the examples of %s', (path) => {
-  /** A user's project with the packages installed. */
-  let project = '';
+/** A user's project with the packages installed. */
+let project = '';
 
-  beforeAll(() => {
-    project = mkdtempSync(join(tmpdir(), 'nvme-stack-readme-'));
-    mkdirSync(join(project, 'node_modules/@nvme-stack'), { recursive: true });
-    for (const name of readdirSync(join(root, 'packages'))) {
-      symlinkSync(join(root, 'packages', name), join(project, 'node_modules/@nvme-stack', name));
-    }
-  });
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), 'nvme-stack-readme-'));
+  mkdirSync(join(project, 'node_modules/@nvme-stack'), { recursive: true });
+  for (const name of readdirSync(join(root, 'packages'))) {
+    symlinkSync(join(root, 'packages', name), join(project, 'node_modules/@nvme-stack', name));
+  }
+  symlinkSync(join(root, 'packages/v86-nvme/node_modules/v86'), join(project, 'node_modules/v86'));
+});
 
-  afterAll(() => rmSync(project, { recursive: true, force: true }));
+afterAll(() => rmSync(project, { recursive: true, force: true }));
 
+describe.each(README_WITH_EXAMPLES)('the examples of %s', (path) => {
   const examples = [...text(path).matchAll(EXAMPLE)].map((match) => match[1] as string);
 
   it('are there', () => {
@@ -40,7 +49,7 @@ describe.each(['README.md', 'packages/machine/README.md'])('the examples of %s',
   });
 
   it.each(examples.map((code, i) => [i + 1, code] as const))('number %i prints what it says', async (number, code) => {
-    const file = join(project, `example-${number}.ts`);
+    const file = join(project, `${path.replaceAll('/', '-')}-${number}.ts`);
     writeFileSync(file, code);
     const printed: string[] = [];
     const log = vi.spyOn(console, 'log').mockImplementation((...args) => void printed.push(args.map(String).join(' ')));
@@ -49,11 +58,27 @@ describe.each(['README.md', 'packages/machine/README.md'])('the examples of %s',
     } finally {
       log.mockRestore();
     }
-    const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
+    const promised = [...code.matchAll(/console\.log\(.*\);[ \n]\/\/ (.*)/g)].map((match) => match[1]);
     expect(promised.length).toBeGreaterThan(0);
     expect(printed).toEqual(promised);
   });
 });
+
+it('every example is sound to a strict compiler', () => {
+  const folder = join(project, 'typed');
+  mkdirSync(folder);
+  const compilerOptions = { types: ['node'], typeRoots: [join(root, 'node_modules/@types')] };
+  const config = { extends: join(root, 'tsconfig.base.json'), compilerOptions, include: ['*.ts'] };
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  for (const path of ['README.md', ...PACKAGE_READMES]) {
+    [...text(path).matchAll(/```ts\n([\s\S]*?)```/g)].forEach(([, code], i) => {
+      writeFileSync(join(folder, `${path.replaceAll('/', '-')}-${i + 1}.ts`), `${code}export {};\n`);
+    });
+  }
+  const { stdout, status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' });
+  expect([stdout, status]).toEqual(['', 0]);
+}, 120_000);
 
 /** Wall-clock time differs from run to run. */
 const timeless = (line: string): string =>
@@ -83,7 +108,7 @@ it('README.md shows lines of a real run, in their order', async () => {
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
-  'packages/machine/README.md',
+  ...PACKAGE_READMES,
   ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),

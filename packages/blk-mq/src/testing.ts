@@ -2,3 +2,4 @@
 export { allocBytes, makeBio, refill } from './testing/bios.js';
 export { RamDriver, type RamDriverOptions, type SeenRequest } from './testing/ram-driver.js';
 export { ioSchedulerContract, type SchedulerCase, type SchedulerFixture } from './testing/scheduler-contract.js';
+export { schedulerFixture } from './testing/scheduler-fixture.js';

@@ -20,7 +20,8 @@ import { withProperties } from './device-properties.js';
 import { hostLoop } from './host-loop.js';
 import { provideNvmeModules } from './nvme-modules.js';
 import type { MachineOptions, MachineParts, Subsystems } from './ports.js';
-import { type Arena, createArena, type NamespacePlan } from './stores.js';
+import { checkVfPlaces } from './vf-places.js';
+import { type Arena, createArena, laterMedia, type NamespacePlan } from './stores.js';
 
 /** First PCI device number given to a controller that names none. */
 const FIRST_NVME_SLOT = 3;
@@ -39,9 +40,12 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   const { board } = parts;
   // An external board has its controllers already.
   const nvme =
-    board === undefined ? description.nvme.map((one, index) => withProperties(one, `machine.nvme[${index}]`)) : [];
+    board === undefined
+      ? description.nvme.map((one, index) => withSerial(withProperties(one, `machine.nvme[${index}]`), index))
+      : [];
+  checkVfPlaces(nvme, placeControllers(nvme));
   const plans = nvme.map(planNamespaces);
-  const arena = createArena(description.memoryMiB << 20, plans, parts);
+  const arena = createArena(description.memoryMiB << 20, plans, parts, () => kernel.ex);
   const { kernel, door } = (parts.kernel ?? createKernel)({
     host: board?.host(hostLoop) ?? hostLoop,
     ...(board === undefined ? {} : { clock: board.clock, costs: board.costs }),
@@ -115,14 +119,22 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     nvmePciDriver,
     platform,
   };
+  let controllers = description.nvme.length;
   return {
     subsystems,
     door,
     makeController: (plugged) => {
-      const one = withProperties(plugged, 'machine.plug');
-      return makeController(one, description.nvme.length, planNamespaces(one), null, parts, undefined);
+      const one = withSerial(withProperties(plugged, 'machine.plug'), controllers);
+      const plan = planNamespaces(one);
+      const media = laterMedia(controllers, plan, parts, () => kernel.ex);
+      return makeController(one, controllers++, plan, media, parts, undefined);
     },
   };
+}
+
+/** Controllers with one serial number are one subsystem, and Linux refuses its second: each has a number of its own. */
+function withSerial(nvme: MachineNvme, index: number): MachineNvme {
+  return index === 0 || nvme.serial !== undefined ? nvme : { ...nvme, serial: `nvme-stack-${index + 1}` };
 }
 
 /** Namespaces with their ids and sizes, and the images that `parts.blockStore` opens. */
@@ -137,12 +149,19 @@ function planNamespaces(nvme: MachineNvme): NamespacePlan {
   return { namespaces, files: (nvme.namespaces ?? []).map((namespace) => namespace.file ?? null) };
 }
 
-/** The slot of each controller. */
+/** The slot of each controller. Throws a RangeError for a slot named twice. */
 export function placeControllers(controllers: readonly MachineNvme[]): number[] {
-  const taken = new Set(controllers.map(({ slot }) => slot));
+  const slots = controllers.map(({ slot }) => slot);
+  const taken = new Set(slots);
   let next = FIRST_NVME_SLOT;
-  return controllers.map((nvme) => {
-    if (nvme.slot !== undefined) return nvme.slot;
+  return controllers.map((nvme, index) => {
+    if (nvme.slot !== undefined) {
+      const other = slots.indexOf(nvme.slot);
+      if (other === index) return nvme.slot;
+      throw new RangeError(
+        `machine.nvme[${index}].slot is ${nvme.slot}; allowed is one that nvme[${other}] does not have`,
+      );
+    }
     while (taken.has(next)) next++;
     taken.add(next);
     return next;
@@ -153,7 +172,7 @@ function makeController(
   nvme: MachineNvme,
   index: number,
   plan: NamespacePlan | undefined,
-  arena: Arena | null,
+  media: Pick<Arena, 'store'> & Partial<Pick<Arena, 'scratch'>>,
   parts: MachineParts,
   faults: FaultPlan | undefined,
 ): PciFunction {
@@ -161,8 +180,8 @@ function makeController(
   return (parts.controller ?? createNvmeController)(
     { ...rest, namespaces: plan?.namespaces ?? [] },
     {
-      createStore: (nsid: number): BlockStore | undefined => arena?.store(index, nsid),
-      ...(arena === null ? {} : { scratch: arena.scratch(index) }),
+      createStore: (nsid: number): BlockStore | undefined => media.store(index, nsid),
+      ...(media.scratch === undefined ? {} : { scratch: media.scratch(index) }),
       ...(faults === undefined ? {} : { faults }),
     },
   );

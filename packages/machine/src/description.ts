@@ -159,6 +159,15 @@ const HARDWARE: Readonly<Record<string, JsonSchema>> = {
     ),
   },
   apst: { type: 'boolean', description: 'Autonomous power state transitions.' },
+  sriovMaxVfs: integer(0, 127, 'Most virtual functions, each a controller over the same namespaces; 0: no SR-IOV.'),
+  sriovVqFlexible: integer(0, 2047, 'Queue pairs, admin queues included, that can be given to virtual functions.'),
+  sriovViFlexible: integer(0, 2047, 'Interrupt vectors that can be given to virtual functions.'),
+  sriovMaxVqPerVf: integer(0, 2047, 'Most queue pairs of one virtual function; 0: an even share.'),
+  sriovMaxViPerVf: integer(0, 2047, 'Most vectors of one virtual function; 0: an even share.'),
+  sriovVfsOnline: {
+    type: 'boolean',
+    description: 'VF Enable gives virtual functions their resources and puts them online; else Virtualization Management does.',
+  },
 };
 
 const NVME: JsonSchema = {
@@ -250,6 +259,11 @@ export function resolveMachine(description: MachineDescription): ResolvedMachine
     bootTimeMs: description.bootTimeMs ?? DEFAULT_BOOT_TIME_MS,
     strict: description.strict ?? false,
   };
+}
+
+/** Checks the description of one controller; `path` names it. Throws one RangeError. */
+export function validateController(nvme: MachineNvme, path: string): void {
+  validate(NVME, nvme, path);
 }
 
 const BYTES_PER_MIB = 1 << 20;

@@ -21,6 +21,12 @@ const MEANINGS: Readonly<Record<string, (value: Value, nvme: MachineNvme) => Par
   cmb_size_mb: (value, nvme) =>
     Number(value) === 0 ? {} : { cmb: { ...nvme.cmb, sizeMiB: Number(value) } as MachineNvme['cmb'] },
   'legacy-cmb': (value, nvme) => ({ cmb: { ...nvme.cmb, legacy: ON.has(value) } as MachineNvme['cmb'] }),
+  // As with QEMU's device, what a virtual function has and whether it is online is the host's to say.
+  sriov_max_vfs: (value) => ({ sriovMaxVfs: Number(value), sriovVfsOnline: false }),
+  sriov_vq_flexible: (value) => ({ sriovVqFlexible: Number(value) }),
+  sriov_vi_flexible: (value) => ({ sriovViFlexible: Number(value) }),
+  sriov_max_vq_per_vf: (value) => ({ sriovMaxVqPerVf: Number(value) }),
+  sriov_max_vi_per_vf: (value) => ({ sriovMaxViPerVf: Number(value) }),
   'use-intel-id': (value) => (ON.has(value) ? { pci: INTEL } : {}),
   logical_block_size: (value, nvme) => ({ namespaces: (nvme.namespaces ?? []).map((one) => ofBlocks(one, value)) }),
 };

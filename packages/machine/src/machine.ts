@@ -5,13 +5,15 @@ import { type FrontDoor, KernelError, sleepNs } from '@nvme-stack/kernel';
 import type { Composition } from './compose.js';
 import { compose } from './compose.js';
 import { cpuOf, refuseOffline } from './cpu.js';
-import { type MachineDescription, type MachineNvme, resolveMachine } from './description.js';
+import { type MachineDescription, type MachineNvme, resolveMachine, validateController } from './description.js';
 import { deviceFaults } from './device-faults.js';
+import { withProperties } from './device-properties.js';
 import { openDisk } from './disk.js';
 import { allocBuffer } from './io-buffer.js';
 import { copyOfArgument, ioctl } from './ioctl.js';
 import { JournalRecorder, replayJournal } from './journal.js';
 import type { Journal, Machine, MachineDevice, MachineOptions, Subsystems } from './ports.js';
+import { checkVfPlace } from './vf-places.js';
 
 /** How far ahead `settle` looks for work, in nanoseconds: not as far as to what looks after a controller every second. */
 const SETTLE_HORIZON_NS = 0.7e9;
@@ -148,18 +150,28 @@ async function plug(
   call: Caller,
 ): Promise<MachineDevice> {
   const { platform } = subsystems;
+  validateController(nvme, 'machine.plug');
   const slot = nvme.slot ?? freeSlot(subsystems);
+  if (isTaken(subsystems, slot))
+    throw new RangeError(`machine.plug.slot is ${slot}, which is taken; allowed: an empty slot`);
+  checkVfPlace('machine.plug', withProperties(nvme, 'machine.plug'), slot * 8, (devfn) => {
+    return platform.functionAt({ slot: devfn >>> 3, fn: devfn & 7 }) !== null;
+  });
   const fn = makeController(nvme);
   await call('plug', [{ ...nvme, slot }], async () => platform.plug({ slot }, fn));
   await door.settle(SETTLE_HORIZON_NS);
   return deviceAt(subsystems, `0000:00:${slot.toString(16).padStart(2, '0')}.0`, call);
 }
 
-function freeSlot({ platform }: Subsystems): number {
+function isTaken({ platform }: Subsystems, slot: number): boolean {
+  let taken = false;
+  for (let fn = 0; fn < PCI_FUNCTIONS; fn++) taken ||= platform.functionAt({ slot, fn }) !== null;
+  return taken;
+}
+
+function freeSlot(subsystems: Subsystems): number {
   for (let slot = 1; slot < 31; slot++) {
-    let taken = false;
-    for (let fn = 0; fn < PCI_FUNCTIONS; fn++) taken ||= platform.functionAt({ slot, fn }) !== null;
-    if (!taken) return slot;
+    if (!isTaken(subsystems, slot)) return slot;
   }
   throw new KernelError('ENOSPC', 'every PCI slot is taken');
 }

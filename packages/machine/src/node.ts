@@ -6,7 +6,7 @@
 import { statSync } from 'node:fs';
 import { FileBlockStore } from '@nvme-stack/nvme-controller/node';
 import { startQemu } from '@nvme-stack/platform-qemu/node';
-import { type MachineDescription, type MachineNamespace, resolveMachine } from './description.js';
+import { type MachineDescription, type MachineNamespace, type MachineNvme, resolveMachine } from './description.js';
 import { createMachine as createMachineAnywhere } from './machine.js';
 import { qemuBoard } from './node/qemu-board.js';
 import { qemuOptions } from './node/qemu-options.js';
@@ -39,13 +39,14 @@ export async function createMachine(
       },
     },
   });
-  const { close } = machine;
+  const { close, plug } = machine;
   const closeAll = (): void => {
     close();
     for (const store of stores.splice(0)) store.close();
   };
   return Object.defineProperties(machine, {
     close: { value: closeAll },
+    plug: { value: async (nvme: MachineNvme) => plug(withControllerSizes(nvme)) },
     [Symbol.asyncDispose]: { value: async () => closeAll() },
   });
 }
@@ -79,10 +80,11 @@ async function createOnQemu(description: MachineDescription, options: MachineOpt
 
 function withSizes(description: MachineDescription): MachineDescription {
   if (description.nvme === undefined) return description;
-  return {
-    ...description,
-    nvme: description.nvme.map((nvme) => ({ ...nvme, namespaces: (nvme.namespaces ?? []).map(withSize) })),
-  };
+  return { ...description, nvme: description.nvme.map(withControllerSizes) };
+}
+
+function withControllerSizes(nvme: MachineNvme): MachineNvme {
+  return nvme.namespaces === undefined ? nvme : { ...nvme, namespaces: nvme.namespaces.map(withSize) };
 }
 
 function withSize(namespace: MachineNamespace): MachineNamespace {

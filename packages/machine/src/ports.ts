@@ -1,6 +1,7 @@
 /**
  * The front door's types: a machine, its disks, its parts, its journal.
  */
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Bio, BlkMq, BlkStatus, Partition } from '@nvme-stack/blk-mq/ports';
 import type { DeviceCore, OpenFlags, SuspendState, Uevent } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';

@@ -6,7 +6,8 @@ import type { NamespaceDescription } from '@nvme-stack/nvme-controller';
 import { MemoryBlockStore, SparseBlockStore } from '@nvme-stack/nvme-controller';
 import { type BlockStore, NVME_CONTROLLER_SCRATCH_BYTES, type ScratchMemory } from '@nvme-stack/nvme-controller/ports';
 import { type ArenaMove, allocateArena } from './arena-memory.js';
-import type { MachineParts } from './ports.js';
+import { HeldStore, type TimeHolder } from './held-store.js';
+import type { MachineParts, StoreRequest } from './ports.js';
 
 /** Media above this, taken together, are sparse and stand apart. */
 const ARENA_MEDIA_BYTES = 1 << 28;
@@ -29,8 +30,13 @@ export interface NamespacePlan {
   readonly files: readonly (string | null)[];
 }
 
-/** Lays out RAM and media. */
-export function createArena(ramBytes: number, plans: readonly NamespacePlan[], parts: MachineParts): Arena {
+/** Lays out RAM and media; `holder` makes time stand still for media of the user's own. */
+export function createArena(
+  ramBytes: number,
+  plans: readonly NamespacePlan[],
+  parts: MachineParts,
+  holder: () => TimeHolder,
+): Arena {
   const stores = new Map<string, BlockStore>();
   const inArena: { key: string; sizeBytes: number; readOnly: boolean }[] = [];
   let mediaBytes = 0;
@@ -39,10 +45,7 @@ export function createArena(ramBytes: number, plans: readonly NamespacePlan[], p
       const key = `${controller}/${namespace.nsid}`;
       const { sizeBytes, readOnly = false } = namespace;
       const file = plan.files[index] ?? null;
-      const own = parts.blockStore?.({ controller, nsid: namespace.nsid, sizeBytes, readOnly, file }) ?? null;
-      if (own === null && file !== null) {
-        throw new RangeError(`namespace file ${JSON.stringify(file)} needs the entry point @nvme-stack/machine/node`);
-      }
+      const own = ownStore({ controller, nsid: namespace.nsid, sizeBytes, readOnly, file }, parts, holder);
       if (own !== null) {
         stores.set(key, own);
       } else if (mediaBytes + sizeBytes <= ARENA_MEDIA_BYTES) {
@@ -71,4 +74,25 @@ export function createArena(ramBytes: number, plans: readonly NamespacePlan[], p
       length: NVME_CONTROLLER_SCRATCH_BYTES,
     }),
   };
+}
+
+/** Media of a controller that comes later: the user's own; undefined: the controller has memory of its own. */
+export function laterMedia(
+  controller: number,
+  plan: NamespacePlan,
+  parts: MachineParts,
+  holder: () => TimeHolder,
+): Pick<Arena, 'store'> {
+  const stores = plan.namespaces.map(({ nsid, sizeBytes, readOnly = false }, index) =>
+    ownStore({ controller, nsid, sizeBytes, readOnly, file: plan.files[index] ?? null }, parts, holder),
+  );
+  return { store: (_, nsid) => stores[plan.namespaces.findIndex((one) => one.nsid === nsid)] ?? undefined };
+}
+
+/** The medium of the user's own, or null. Throws a RangeError for an image that nobody opens. */
+function ownStore(request: StoreRequest, parts: MachineParts, holder: () => TimeHolder): BlockStore | null {
+  const own = parts.blockStore?.(request) ?? null;
+  if (own !== null) return new HeldStore(own, holder);
+  if (request.file === null) return null;
+  throw new RangeError(`namespace file ${JSON.stringify(request.file)} needs the entry point @nvme-stack/machine/node`);
 }

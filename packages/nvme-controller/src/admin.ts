@@ -19,6 +19,7 @@ import {
   deleteSubmissionQueue,
 } from './queue-commands.js';
 import { setFeatures } from './set-features.js';
+import { virtualizationManagement } from './sriov/virtualization-management.js';
 import * as sc from './status.js';
 
 /** Executes an admin command; returns its status or PENDING. */
@@ -58,7 +59,6 @@ export function adminCommand(controller: ControllerState, slot: CommandSlot): nu
       // Without a subsystem there is no other namespace to attach and no other controller to attach one to.
       return isNsidValid(controller, slot.nsid) ? sc.SC_INVALID_FIELD : sc.SC_INVALID_NS;
     default:
-      // Virtualization Management: there is no secondary controller it could name.
-      return sc.SC_INVALID_FIELD;
+      return virtualizationManagement(controller, slot);
   }
 }

@@ -82,8 +82,12 @@ export function checkTemperature(controller: ControllerState): void {
   setCriticalWarning(controller, others | (isOut ? nvme.NVME_SMART_CRIT_TEMPERATURE : 0));
 }
 
-/** Notes that a namespace changed and raises Namespace Attribute Changed if enabled. */
+/** A namespace changed: every controller of the subsystem notes it, and raises Namespace Attribute Changed if enabled. */
 export function namespaceChanged(controller: ControllerState, nsid: number): void {
+  for (const one of controller.subsystem) noteChangedNamespace(one, nsid);
+}
+
+function noteChangedNamespace(controller: ControllerState, nsid: number): void {
   controller.health.changedNamespaces.add(nsid);
   if ((controller.features.asyncEvents & (1 << nvme.NVME_AEN_BIT_NS_ATTR)) === 0) return;
   raiseEvent(controller, nvme.NVME_AER_NOTICE, nvme.NVME_AER_NOTICE_NS_CHANGED, nvme.NVME_LOG_CHANGED_NS);

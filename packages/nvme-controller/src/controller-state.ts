@@ -1,6 +1,7 @@
 // Everything a controller remembers, in one place; the other files are functions over it.
 // Kernel counterpart: none (the hardware). Spec: [NVMe] 2.0 §3.
 import type { PciEndpoint, PciHost } from '@nvme-stack/pci-function';
+import { Allotment } from './allotment.js';
 import { ControllerMemoryBuffer } from './cmb.js';
 import { Coalescing } from './coalescing.js';
 import { CommandSlot, SLOT_ACTIVE, SLOT_FREE } from './command-slot.js';
@@ -15,6 +16,8 @@ import type { FaultPlan, LatencyModel, ScratchMemory } from './ports.js';
 import { PowerManagement } from './power.js';
 import type { CompletionQueue, SubmissionQueue } from './queues.js';
 import { RegisterState } from './register-state.js';
+import { VirtualResources } from './sriov/resources.js';
+import type { VirtualFunctions } from './sriov/virtual-functions.js';
 import { Stage } from './stage.js';
 
 /** Kinds of timed events. */
@@ -51,6 +54,18 @@ export class ControllerState {
   /** The function does not answer any more, until then. */
   isGone: boolean;
   backAtNs: number;
+  /** CNTLID; 0 is the physical function's, a virtual one's is its number. */
+  readonly controllerId: number;
+  /** A virtual function's controller: its primary says what it has, and when it is online. */
+  readonly isSecondary: boolean;
+  /** A secondary controller that does nothing at present. */
+  isOffline: boolean;
+  /** Controllers over the same namespaces; this one among them. */
+  subsystem: ControllerState[];
+  readonly allotment: Allotment;
+  readonly resources: VirtualResources;
+  /** Set once, right after construction; null: it has no SR-IOV. */
+  virtualFunctions: VirtualFunctions | null;
   readonly stage: Stage;
   readonly events: EventHeap;
   readonly registers: RegisterState;
@@ -106,6 +121,7 @@ export class ControllerState {
     latency: LatencyModel | null,
     faults: FaultPlan | null,
     scratch: ScratchMemory | undefined,
+    controllerId = 0,
   ) {
     this.description = description;
     this.endpoint = endpoint;
@@ -114,10 +130,17 @@ export class ControllerState {
     this.injector = null;
     this.isGone = false;
     this.backAtNs = Number.POSITIVE_INFINITY;
+    this.controllerId = controllerId;
+    this.isSecondary = controllerId !== 0;
+    this.isOffline = false;
+    this.subsystem = [this];
+    this.allotment = new Allotment(description.maxIoQueuePairs);
+    this.resources = new VirtualResources(description);
+    this.virtualFunctions = null;
     this.stage = new Stage(this, scratch);
     this.events = new EventHeap();
     this.registers = new RegisterState(description);
-    this.features = new FeatureState(description);
+    this.features = new FeatureState(description, this.allotment);
     this.health = new HealthState();
     this.power = new PowerManagement(description.powerStates);
     this.cmb = description.cmb === null ? null : new ControllerMemoryBuffer(description.cmb, endpoint);
@@ -147,6 +170,11 @@ export class ControllerState {
     this.eventIdxBase = 0;
     this.intStatus = 0;
     this.intMask = 0;
+  }
+
+  /** Other controllers may share its namespaces. */
+  get isShared(): boolean {
+    return this.isSecondary || this.description.sriov !== null;
   }
 
   /** Asks the host whether somebody listens to trace events; called wherever the host enters the controller. */

@@ -1,13 +1,13 @@
 // An NVMe controller as a PCI function: identity, BAR0, and the way into the device's parts.
 // Kernel counterpart: none (the hardware drivers/nvme/host/pci.c drives). Spec: [NVMe] 2.0; NVMe over PCIe 1.0 §3.8.
 import { NVME_REG_DBS } from '@nvme-stack/nvme-protocol';
-import { type AccessSize, allOnes, PciEndpoint, type PciHost, type PciResetKind } from '@nvme-stack/pci-function';
+import { type AccessSize, allOnes, PciEndpoint, type PciFunction, type PciHost, type PciResetKind } from '@nvme-stack/pci-function';
 import { serveEvents, takeTurn } from './arbitration.js';
 import { checkTemperature, namespaceChanged, setCriticalWarning } from './async-events.js';
 import { ControllerState } from './controller-state.js';
 import { type NvmeControllerDescription, type ResolvedController, resolveDescription } from './description.js';
 import { writeDoorbell } from './doorbells.js';
-import { CMB_BAR, describeEndpoint, layoutBar } from './endpoint-layout.js';
+import { CMB_BAR, describeEndpoint, describeVirtualEndpoint, layoutBar } from './endpoint-layout.js';
 import { countOutstanding } from './fast-rw.js';
 import { FaultInjector } from './faults/injector.js';
 import { createLatencyModel } from './latency.js';
@@ -22,9 +22,13 @@ import type {
   NvmeController,
   ScratchMemory,
 } from './ports.js';
-import { readRegister, writeRegister } from './registers.js';
+import { ignoreOffline, offlineRegister, readRegister, writeRegister } from './registers.js';
 import { resetQueues } from './reset.js';
 import { type ControllerSnapshot, restoreSnapshot, takeSnapshot } from './snapshot.js';
+import { type SecondaryController, VI, VQ } from './sriov/resources.js';
+import { followPrimary } from './sriov/secondary.js';
+import { resolveVirtual } from './sriov/virtual-description.js';
+import { type VirtualFunction, VirtualFunctions } from './sriov/virtual-functions.js';
 import { SparseBlockStore } from './store/sparse-block-store.js';
 import * as trace from './trace-events.js';
 
@@ -44,24 +48,50 @@ export function createNvmeController(
   description: NvmeControllerDescription,
   deps: NvmeControllerDeps = {},
 ): NvmeController {
-  return new NvmeDevice(resolveDescription(description), deps);
+  const resolved = resolveDescription(description);
+  const device = new NvmeDevice(resolved, deps, null);
+  device.addNamespaces(resolved, deps);
+  return device;
 }
 
-class NvmeDevice implements NvmeController {
+/** A virtual function's place: whose it is, and which. */
+interface Secondary {
+  readonly primary: ControllerState;
+  readonly secondary: SecondaryController;
+}
+
+class NvmeDevice implements NvmeController, VirtualFunction {
   readonly #endpoint: PciEndpoint;
   readonly #state: ControllerState;
+  readonly #secondary: SecondaryController | null;
   readonly #doorbellEnd: number;
   readonly faults: FaultControl;
 
-  constructor(resolved: ResolvedController, deps: NvmeControllerDeps) {
-    this.#endpoint = new PciEndpoint(describeEndpoint(resolved), { functionLevelReset: () => this.reset('flr') });
+  constructor(resolved: ResolvedController, deps: NvmeControllerDeps, place: Secondary | null) {
+    const described = place === null ? describeEndpoint(resolved) : describeVirtualEndpoint(resolved);
+    this.#endpoint = new PciEndpoint(described, {
+      functionLevelReset: () => this.reset('flr'),
+      virtualFunctionsChanged: () => this.#state.virtualFunctions?.enable(this.#endpoint.sriov?.numVfs ?? 0),
+    });
     const latency = deps.latency ?? createLatencyModel(resolved.latency);
-    this.#state = new ControllerState(resolved, this.#endpoint, latency, deps.faults ?? null, deps.scratch);
+    const id = place?.secondary.controllerId ?? 0;
+    this.#state = new ControllerState(resolved, this.#endpoint, latency, deps.faults ?? null, deps.scratch, id);
+    this.#secondary = place?.secondary ?? null;
     const injector = new FaultInjector(this.#state, deps.faults ?? null);
     this.#state.injector = injector;
     this.faults = injector;
     injector.set(resolved.faults);
     this.#doorbellEnd = layoutBar(resolved).tableOffset;
+    if (place !== null) this.#joinPrimary(place);
+    else if (resolved.sriov !== null) this.#offerVirtualFunctions(resolved, deps);
+  }
+
+  get state(): ControllerState {
+    return this.#state;
+  }
+
+  /** Its namespaces, each with its store. */
+  addNamespaces(resolved: ResolvedController, deps: NvmeControllerDeps): void {
     for (const namespace of resolved.namespaces) {
       const { nsid, sizeBytes } = namespace;
       const store = deps.createStore?.(nsid, sizeBytes) ?? new SparseBlockStore(sizeBytes, namespace.readOnly);
@@ -72,6 +102,38 @@ class NvmeDevice implements NvmeController {
       }
       this.#state.namespaces[nsid] = new Namespace(namespace, store);
     }
+  }
+
+  #joinPrimary({ primary, secondary }: Secondary): void {
+    const state = this.#state;
+    state.subsystem = primary.subsystem;
+    for (const namespace of primary.namespaces) if (namespace !== null) state.namespaces[namespace.nsid] = namespace;
+    followPrimary(state, secondary);
+  }
+
+  #offerVirtualFunctions(resolved: ResolvedController, deps: NvmeControllerDeps): void {
+    const primary = this.#state;
+    const { sriov } = resolved;
+    if (sriov === null) return;
+    const virtual = resolveVirtual(resolved, sriov);
+    const shared = deps.latency === undefined ? {} : { latency: deps.latency };
+    primary.virtualFunctions = new VirtualFunctions(
+      primary,
+      (secondary) => new NvmeDevice(virtual, shared, { primary, secondary }),
+    );
+    this.#activate();
+  }
+
+  /** The primary has its own queues and vectors, and of the flexible ones what it was promised. */
+  #activate(): void {
+    const { resources, allotment } = this.#state;
+    resources.activatePrimary();
+    const [queues, vectors] = [VQ, VI].map((type) => resources.pools[type].own + resources.pools[type].primary);
+    allotment.change(this.#endpoint, queues as number, vectors as number);
+  }
+
+  virtualFunctions(): readonly PciFunction[] {
+    return this.#state.virtualFunctions?.present ?? [];
   }
 
   get counters(): ControllerCounters {
@@ -111,7 +173,11 @@ class NvmeDevice implements NvmeController {
     if (this.#state.isGone) return allOnes(size);
     if (bar !== 0) return bar === CMB_BAR ? (this.#state.cmb?.read(offset, size) ?? allOnes(size)) : allOnes(size);
     this.#state.lookAtTracing();
-    if (offset < this.#doorbellEnd) return readRegister(this.#state, offset, size);
+    if (offset < this.#doorbellEnd) {
+      return this.#state.isOffline
+        ? offlineRegister(this.#state, offset, size)
+        : readRegister(this.#state, offset, size);
+    }
     return this.#endpoint.msix?.claims(bar, offset) ? this.#endpoint.msix.read(bar, offset, size) : 0;
   }
 
@@ -128,7 +194,8 @@ class NvmeDevice implements NvmeController {
     if (state.isGone) return;
     state.lookAtTracing();
     if (state.tracing) state.host?.trace(trace.TRACE_MMIO_WRITE, offset, value >>> 0, size, 0);
-    if (offset < NVME_REG_DBS) writeRegister(state, offset, value, size);
+    if (offset < NVME_REG_DBS && state.isOffline) ignoreOffline(state, offset, size);
+    else if (offset < NVME_REG_DBS) writeRegister(state, offset, value, size);
     else if (size === 4 && (offset & 3) === 0) writeDoorbell(state, offset, value >>> 0);
   }
 
@@ -144,11 +211,20 @@ class NvmeDevice implements NvmeController {
 
   reset(kind: PciResetKind): void {
     const state = this.#state;
-    resetQueues(state);
     const { registers } = state;
-    registers.cc = 0;
-    registers.csts = 0;
+    if (this.#secondary !== null) {
+      followPrimary(state, this.#secondary);
+    } else {
+      resetQueues(state);
+      registers.cc = 0;
+      registers.csts = 0;
+    }
     state.cmb?.reset();
+    if (state.virtualFunctions !== null) {
+      state.virtualFunctions.removeAll();
+      state.virtualFunctions.setAllOffline();
+      this.#activate();
+    }
     if (kind !== 'flr') {
       registers.aqa = 0;
       registers.asqLo = 0;

@@ -5,6 +5,7 @@ import { checkFaultPlan } from './faults/check.js';
 import type { FaultPlanDescription } from './faults/rule.js';
 import { type HardwareDescription, type ResolvedHardware, resolveHardware } from './hardware-description.js';
 import { checkNumber, refuse } from './refuse.js';
+import { type ResolvedSriov, resolveSriov, type SriovDescription } from './sriov/description.js';
 
 /** One namespace of a description. */
 export interface NamespaceDescription {
@@ -38,7 +39,7 @@ export type LatencyDescription =
     };
 
 /** A controller as plain JSON; only `namespaces` has no default. */
-export interface NvmeControllerDescription extends HardwareDescription {
+export interface NvmeControllerDescription extends HardwareDescription, SriovDescription {
   /** Identity and features of QEMU 7.2's device; the only preset, and the default. */
   readonly preset?: 'qemu-7.2';
   /** Up to 20 printable ASCII characters. */
@@ -80,8 +81,10 @@ export interface NvmeControllerDescription extends HardwareDescription {
 
 /** A checked description with every default filled in. */
 export interface ResolvedController
-  extends Required<Omit<NvmeControllerDescription, 'namespaces' | keyof HardwareDescription>>,
+  extends Required<Omit<NvmeControllerDescription, 'namespaces' | keyof HardwareDescription | keyof SriovDescription>>,
     ResolvedHardware {
+  /** Null: it has no virtual functions. */
+  readonly sriov: ResolvedSriov | null;
   readonly namespaces: readonly ResolvedNamespace[];
 }
 
@@ -101,7 +104,7 @@ export interface ResolvedNamespace {
 export const MAX_NAMESPACES = 256;
 
 const PRESET_QEMU_7_2: Required<
-  Omit<NvmeControllerDescription, 'namespaces' | 'subsystemNqn' | keyof HardwareDescription>
+  Omit<NvmeControllerDescription, 'namespaces' | 'subsystemNqn' | keyof HardwareDescription | keyof SriovDescription>
 > = {
   preset: 'qemu-7.2',
   serial: 'nvme-stack',
@@ -147,7 +150,8 @@ export function resolveDescription(description: NvmeControllerDescription): Reso
   checkLatency(merged.latency);
   checkFaultPlan(merged.faults);
   const hardware = resolveHardware(description);
-  return { ...merged, ...hardware, subsystemNqn, namespaces: resolveNamespaces(description.namespaces) };
+  const sriov = resolveSriov(description, { ...merged, ...hardware });
+  return { ...merged, ...hardware, sriov, subsystemNqn, namespaces: resolveNamespaces(description.namespaces) };
 }
 
 function resolveNamespaces(namespaces: readonly NamespaceDescription[]): ResolvedNamespace[] {

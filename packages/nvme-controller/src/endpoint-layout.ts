@@ -8,6 +8,7 @@ import {
   type PciBar,
 } from '@nvme-stack/pci-function';
 import type { ResolvedController } from './description.js';
+import { resolveVirtual } from './sriov/virtual-description.js';
 
 /** BAR of the controller memory buffer. */
 export const CMB_BAR = 2;
@@ -17,6 +18,10 @@ const MSIX_CAPABILITY = 0x40;
 const PM_CAPABILITY = 0x60;
 const EXPRESS_CAPABILITY = 0x80;
 const MSI_CAPABILITY = 0xc0;
+const ARI_CAPABILITY = 0x100;
+const SRIOV_CAPABILITY = 0x120;
+/** What a virtual function's header says: who it is, its physical function's capability says. */
+const NO_ID = 0xffff;
 
 /** BAR0: registers and doorbells, then the MSI-X table and pending bits behind them. */
 export interface BarLayout {
@@ -42,7 +47,33 @@ export function describeEndpoint(resolved: ResolvedController): EndpointDescript
   const { cmb } = resolved;
   if (cmb !== null)
     bars.push({ index: CMB_BAR, sizeBytes: cmb.sizeMiB * BYTES_PER_MIB, is64Bit: true, prefetchable: true });
-  return { identity: { ...resolved.pci, interruptPin: 1 }, bars, capabilities: describeCapabilities(resolved) };
+  const capabilities = [...describeCapabilities(resolved), ...describeVirtualization(resolved)];
+  return { identity: { ...resolved.pci, interruptPin: 1 }, bars, capabilities };
+}
+
+/** A virtual function: its BARs lie in the physical function's capability. */
+export function describeVirtualEndpoint(virtual: ResolvedController): EndpointDescription {
+  const identity = { ...virtual.pci, vendorId: NO_ID, deviceId: NO_ID, interruptPin: 1 };
+  const capabilities: EndpointCapability[] = [{ kind: 'ari', offset: ARI_CAPABILITY, nextFunction: 1 }];
+  return { identity, bars: [], capabilities: [...describeCapabilities(virtual), ...capabilities] };
+}
+
+function describeVirtualization(resolved: ResolvedController): EndpointCapability[] {
+  const { sriov, pci } = resolved;
+  if (sriov === null) return [];
+  const { sizeBytes } = layoutBar(resolveVirtual(resolved, sriov));
+  return [
+    { kind: 'ari', offset: ARI_CAPABILITY, nextFunction: 1 },
+    {
+      kind: 'sriov',
+      offset: SRIOV_CAPABILITY,
+      totalVfs: sriov.maxVfs,
+      firstVfOffset: 1,
+      vfStride: 1,
+      vfDeviceId: pci.deviceId,
+      bars: [{ index: 0, sizeBytes, is64Bit: true }],
+    },
+  ];
 }
 
 function describeCapabilities(resolved: ResolvedController): EndpointCapability[] {

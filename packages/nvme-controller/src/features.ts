@@ -1,6 +1,7 @@
 // Feature values: current and default, and what each feature can do. Nothing is saveable.
 // Kernel counterpart: include/linux/nvme.h NVME_FEAT_*. Spec: [NVMe] 2.0 §5.15, §5.27.1.
 import * as nvme from '@nvme-stack/nvme-protocol';
+import type { Allotment } from './allotment.js';
 import type { ResolvedController } from './description.js';
 
 const CHANGEABLE = nvme.FeatureCapabilities.CHANGEABLE.mask;
@@ -44,6 +45,7 @@ const ARBITRATION_NO_LIMIT = 7;
 /** Current values; a controller reset restores the defaults. */
 export class FeatureState {
   readonly #description: ResolvedController;
+  readonly #allotment: Allotment;
   temperatureOver: number;
   temperatureUnder: number;
   writeCache: boolean;
@@ -54,8 +56,9 @@ export class FeatureState {
   timestampOrigin: number;
   readonly hostBehavior: Uint8Array;
 
-  constructor(description: ResolvedController) {
+  constructor(description: ResolvedController, allotment: Allotment) {
     this.#description = description;
+    this.#allotment = allotment;
     this.temperatureOver = TEMPERATURE_WARNING;
     this.temperatureUnder = 0;
     this.writeCache = description.volatileWriteCache;
@@ -80,7 +83,7 @@ export class FeatureState {
 
   /** Number of Queues as granted: all of them, whatever was asked for. */
   get numberOfQueues(): number {
-    const count = this.#description.maxIoQueuePairs - 1;
+    const count = this.#allotment.ioQueuePairs - 1;
     return (nvme.NumberOfQueues.NCQ.put(count) | nvme.NumberOfQueues.NSQ.put(count)) >>> 0;
   }
 

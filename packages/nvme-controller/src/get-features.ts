@@ -34,7 +34,7 @@ export function getFeatures(controller: ControllerState, slot: CommandSlot): num
     slot.dw0 = isCurrent ? (controller.namespaces[slot.nsid]?.errorRecovery ?? 0) : 0;
     return sc.SC_SUCCESS;
   }
-  if (fid === nvme.NVME_FEAT_IRQ_CONFIG && (slot.cdw11 & 0xffff) > controller.description.maxIoQueuePairs) {
+  if (fid === nvme.NVME_FEAT_IRQ_CONFIG && (slot.cdw11 & 0xffff) > controller.allotment.ioQueuePairs) {
     return sc.SC_INVALID_FIELD;
   }
   if (fid === nvme.NVME_FEAT_TEMP_THRESH && isReservedThreshold(slot.cdw11)) return sc.SC_INVALID_FIELD;

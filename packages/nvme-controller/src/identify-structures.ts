@@ -41,7 +41,9 @@ export function identifyController(controller: ControllerState): Uint8Array {
     fr: description.firmware,
     rab: RECOMMENDED_BURST,
     ieee: Uint8Array.of(0x00, 0x54, 0x52),
+    cmic: controller.isShared ? nvme.NVME_CTRL_CMIC_MULTI_CTRL : 0,
     mdts: description.mdts,
+    cntlid: controller.controllerId,
     // VER came with 1.2.
     ver: description.version < '1.2' ? 0 : controller.registers.version,
     oaes: nvme.NVME_CTRL_OAES_NS_ATTR,
@@ -84,7 +86,7 @@ export function identifyNvmController(): Uint8Array {
 }
 
 /** Identify Namespace, CNS 00h and 11h. */
-export function identifyNamespace(namespace: Namespace): Uint8Array {
+export function identifyNamespace(namespace: Namespace, isShared: boolean): Uint8Array {
   return nvme.NvmeIdNs.encode({
     nsze: namespace.blocks,
     ncap: namespace.blocks,
@@ -94,6 +96,7 @@ export function identifyNamespace(namespace: Namespace): Uint8Array {
     flbas: namespace.formatIndex,
     mc: 0x3,
     dpc: 0x1f,
+    nmic: isShared ? nvme.NVME_NS_NMIC_SHARED : 0,
     dlfeat: 0x1,
     npdg: 4096 / namespace.blockSize - 1,
     npda: 4096 / namespace.blockSize - 1,
@@ -131,19 +134,6 @@ export function namespaceList(controller: ControllerState, nsid: number, activeO
 export function commandSetList(): Uint8Array {
   const bytes = new Uint8Array(4096);
   bytes[0] = 1 << nvme.NVME_CSI_NVM;
-  return bytes;
-}
-
-/** Primary Controller Capabilities, CNS 14h: all queues and vectors are the primary's own. */
-export function primaryControllerCapabilities(controller: ControllerState): Uint8Array {
-  const bytes = new Uint8Array(4096);
-  const view = new DataView(bytes.buffer);
-  const { maxIoQueuePairs, msixVectors } = controller.description;
-  view.setUint8(4, 0x3);
-  view.setUint16(42, 1 + maxIoQueuePairs, true);
-  view.setUint16(46, 1, true);
-  view.setUint16(74, msixVectors, true);
-  view.setUint16(78, 1, true);
   return bytes;
 }
 

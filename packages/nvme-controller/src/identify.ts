@@ -6,30 +6,42 @@ import type { ControllerState } from './controller-state.js';
 import { sendData } from './data.js';
 import * as structures from './identify-structures.js';
 import { isNsidValid } from './namespace.js';
+import * as virtualization from './sriov/identify-virtualization.js';
 import * as sc from './status.js';
 import * as trace from './trace-events.js';
 
 /** Identify. */
 export function identify(controller: ControllerState, slot: CommandSlot): number {
   const cns = slot.cdw10 & 0xff;
+  const cntid = slot.cdw10 >>> 16;
   const csi = slot.cdw11 >>> 24;
-  if (controller.tracing) controller.host?.trace(trace.TRACE_IDENTIFY, slot.cid, cns, slot.cdw10 >>> 16, csi);
-  const bytes = structureOf(controller, slot.nsid, cns, csi);
+  if (controller.tracing) controller.host?.trace(trace.TRACE_IDENTIFY, slot.cid, cns, cntid, csi);
+  const bytes = structureOf(controller, slot.nsid, cns, cntid, csi);
   if (typeof bytes === 'number') return bytes;
   return sendData(controller, slot, bytes, 0, nvme.NVME_IDENTIFY_DATA_SIZE);
 }
 
 /** The structure's bytes, or the status that refuses it. */
-function structureOf(controller: ControllerState, nsid: number, cns: number, csi: number): Uint8Array | number {
+function structureOf(
+  controller: ControllerState,
+  nsid: number,
+  cns: number,
+  cntid: number,
+  csi: number,
+): Uint8Array | number {
   switch (cns) {
     case nvme.NVME_ID_CNS_CTRL:
       return structures.identifyController(controller);
     case nvme.NVME_ID_CNS_CS_CTRL:
       return csi === nvme.NVME_CSI_NVM ? structures.identifyNvmController() : sc.SC_INVALID_FIELD;
     case nvme.NVME_ID_CNS_PRIMARY_CTRL_CAP:
-      return structures.primaryControllerCapabilities(controller);
+      return virtualization.primaryControllerCapabilities(controller);
     case nvme.NVME_ID_CNS_SCNDRY_CTRL_LIST:
-      return new Uint8Array(4096);
+      return virtualization.secondaryControllerList(controller, cntid);
+    case nvme.NVME_ID_CNS_CTRL_NS_LIST:
+      return virtualization.controllerList(controller, cntid, nsid);
+    case nvme.NVME_ID_CNS_CTRL_LIST:
+      return virtualization.controllerList(controller, cntid, null);
     case nvme.NVME_ID_CNS_CSI_LIST:
       return structures.commandSetList();
     case nvme.NVME_ID_CNS_NS_ACTIVE_LIST_CS:
@@ -69,5 +81,5 @@ function namespaceStructure(controller: ControllerState, nsid: number, cns: numb
   const isCommandSet = cns === nvme.NVME_ID_CNS_CS_NS || cns === nvme.NVME_ID_CNS_CS_NS_PRESENT;
   if (isCommandSet && csi !== nvme.NVME_CSI_NVM) return sc.SC_INVALID_FIELD;
   // An inactive namespace's structure is all zeroes, as is the NVM command set's for one without protection.
-  return exists && !isCommandSet ? structures.identifyNamespace(namespace) : new Uint8Array(4096);
+  return exists && !isCommandSet ? structures.identifyNamespace(namespace, controller.isShared) : new Uint8Array(4096);
 }

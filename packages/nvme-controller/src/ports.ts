@@ -198,7 +198,7 @@ export interface NvmeController extends PciFunction {
   readonly hmb: HmbReport | null;
   /** The power state at present. */
   readonly powerState: number;
-  /** The controller as plain data, without its media; throws a RangeError for one that has CMB, HMB or power states. */
+  /** The controller as plain data, without its media; throws a RangeError for one that has CMB, HMB, power states or virtual functions. */
   snapshot(): ControllerSnapshot;
   /** Takes a snapshot of a controller of the same description; what it was doing is dropped. Throws a RangeError. */
   restore(snapshot: ControllerSnapshot): void;

@@ -14,7 +14,7 @@ const INTERRUPTS_ENABLED = 2;
 /** Vectors a queue may use: all of MSI-X or MSI, whichever is enabled, one under INTx. */
 function vectorLimit(controller: ControllerState): number {
   const { endpoint } = controller;
-  if (endpoint.msix?.enabled) return endpoint.msix.description.vectors;
+  if (endpoint.msix?.enabled) return endpoint.msix.vectors;
   return endpoint.msi?.enabled ? endpoint.msi.description.vectors : 1;
 }
 
@@ -26,7 +26,7 @@ export function createCompletionQueue(controller: ControllerState, slot: Command
   const vector = slot.cdw11 >>> 16;
   if (controller.tracing) controller.host?.trace(trace.TRACE_CREATE_CQ, qid, vector, qsize, flags);
   const taken = controller.completionQueues[qid];
-  if (qid === 0 || qid >= controller.completionQueues.length || taken) return sc.SC_QID_INVALID;
+  if (qid === 0 || qid > controller.allotment.ioQueuePairs || taken) return sc.SC_QID_INVALID;
   if (qsize === 0 || qsize > controller.description.mqes) return sc.SC_QUEUE_SIZE;
   if ((slot.prp1Lo & (controller.pageBytes - 1)) !== 0) return sc.SC_PRP_INVALID_OFFSET;
   if (vector >= vectorLimit(controller)) return sc.SC_INVALID_VECTOR;
@@ -47,7 +47,7 @@ export function createSubmissionQueue(controller: ControllerState, slot: Command
   if (controller.tracing) controller.host?.trace(trace.TRACE_CREATE_SQ, qid, cqid, qsize, flags);
   const cq = controller.completionQueues[cqid];
   if (cqid === 0 || !cq) return sc.SC_CQ_INVALID;
-  if (qid === 0 || qid >= controller.submissionQueues.length || controller.submissionQueues[qid])
+  if (qid === 0 || qid > controller.allotment.ioQueuePairs || controller.submissionQueues[qid])
     return sc.SC_QID_INVALID;
   if (qsize === 0 || qsize > controller.description.mqes) return sc.SC_QUEUE_SIZE;
   if ((slot.prp1Lo & (controller.pageBytes - 1)) !== 0) return sc.SC_PRP_INVALID_OFFSET;

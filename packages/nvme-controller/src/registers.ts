@@ -74,6 +74,18 @@ export function readRegister(controller: ControllerState, offset: number, size: 
   return (value & (0xffffffff >>> (32 - 8 * size))) >>> 0;
 }
 
+/** Reads a register of a secondary controller that is offline: CSTS alone answers. */
+export function offlineRegister(controller: ControllerState, offset: number, size: AccessSize): number {
+  if (offset === nvme.NVME_REG_CSTS) return readRegister(controller, offset, size);
+  ignoreOffline(controller, offset, size);
+  return 0;
+}
+
+/** Tells that an access came to nothing, the secondary controller being offline. */
+export function ignoreOffline(controller: ControllerState, offset: number, size: AccessSize): void {
+  if (controller.tracing) controller.host?.trace(trace.TRACE_MMIO_VF_OFFLINE, offset, size, 0, 0);
+}
+
 /** Writes a register; only aligned dwords have an effect. */
 export function writeRegister(controller: ControllerState, offset: number, written: number, size: AccessSize): void {
   const { registers, host } = controller;
@@ -205,6 +217,7 @@ function disable(controller: ControllerState): void {
   const { registers } = controller;
   const wasReady = registers.csts & nvme.NVME_CSTS_RDY;
   resetQueues(controller);
+  controller.virtualFunctions?.setAllOffline();
   registers.csts &= nvme.CSTS.NSSRO.mask;
   const fault = controller.faults?.unready?.() ?? true;
   if (controller.isGone) return;
@@ -247,6 +260,7 @@ export function fatalError(controller: ControllerState): void {
 
 function subsystemReset(controller: ControllerState): void {
   resetQueues(controller);
+  controller.virtualFunctions?.setAllOffline();
   controller.cmb?.reset();
   controller.registers.cc = 0;
   controller.registers.csts = nvme.CSTS.NSSRO.mask;

@@ -98,12 +98,12 @@ function setNumberOfQueues(controller: ControllerState, slot: CommandSlot): numb
   for (let qid = 1; qid <= description.maxIoQueuePairs; qid++) {
     if (controller.completionQueues[qid] || controller.submissionQueues[qid]) return sc.SC_CMD_SEQ_ERROR;
   }
-  if (description.maxIoQueuePairs === 0) return sc.SC_INVALID_FIELD;
+  if (controller.allotment.ioQueuePairs === 0) return sc.SC_INVALID_FIELD;
   const wantedCq = nvme.NumberOfQueues.NCQ.get(slot.cdw11);
   const wantedSq = nvme.NumberOfQueues.NSQ.get(slot.cdw11);
   if (wantedCq === 0xffff || wantedSq === 0xffff) return sc.SC_INVALID_FIELD;
   slot.dw0 = controller.features.numberOfQueues;
-  const granted = description.maxIoQueuePairs;
+  const granted = controller.allotment.ioQueuePairs;
   if (controller.tracing) {
     controller.host?.trace(trace.TRACE_SETFEAT_NUMQ, wantedCq + 1, wantedSq + 1, granted, granted);
   }

@@ -177,7 +177,11 @@ describe('a snapshot', () => {
 
   it('is refused of a controller with a part that has none', () => {
     const fn = createNvmeController({ namespaces: [], cmb: { sizeMiB: 1 } });
-    expect(() => fn.snapshot()).toThrow('a controller with cmb, hmb or several powerStates has no snapshot');
+    expect(() => fn.snapshot()).toThrow(
+      'a controller with cmb, hmb, several powerStates or sriovMaxVfs has no snapshot',
+    );
+    const primary = createNvmeController({ namespaces: [], sriovMaxVfs: 1 });
+    expect(() => primary.snapshot()).toThrow('sriovMaxVfs has no snapshot');
   });
 
   it('leaves out no field of the state', () => {
@@ -193,9 +197,10 @@ describe('a snapshot', () => {
     const lists = ['slots', 'parkedRequests', 'firstQueued', 'lastQueued', 'firstDirty', 'lastDirty', 'freeSlots'];
     const others = ['inlineSlot', 'activeSlots', 'events', 'injector', 'endpoint'];
     const derived = ['description', 'latency', 'faults', 'stage', 'hasDelays', 'maxTransferBytes', 'generation'];
+    const identity = ['controllerId', 'isSecondary', 'allotment'];
     const ofTheHost = ['host', 'tracing', 'isInDevice'];
-    const refused = ['cmb', 'hmb', 'power'];
-    const known = [...CARRIED, ...parts, ...lists, ...others, ...derived, ...ofTheHost, ...refused];
+    const refused = ['cmb', 'hmb', 'power', 'virtualFunctions', 'isOffline', 'subsystem', 'resources'];
+    const known = [...CARRIED, ...parts, ...lists, ...others, ...derived, ...ofTheHost, ...refused, ...identity];
     const state = Object.keys(stateOf());
     expect(state.filter((name) => !known.includes(name))).toEqual([]);
   });

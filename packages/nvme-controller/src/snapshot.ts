@@ -81,9 +81,9 @@ const CQ_REFERENCES = ['fastSq', 'pendingHead', 'pendingTail', 'nextDirty'];
 const SLOT_REFERENCES = ['controller', 'segments', 'next', 'sq', 'namespace', 'buffer'];
 
 /** Refuses what has no snapshot yet, with one sentence. */
-function checkCovered({ cmb, hmb, hasDelays }: ControllerState): void {
-  if (cmb === null && hmb === null && !hasDelays) return;
-  throw new RangeError('a controller with cmb, hmb or several powerStates has no snapshot');
+function checkCovered({ cmb, hmb, hasDelays, isShared }: ControllerState): void {
+  if (cmb === null && hmb === null && !hasDelays && !isShared) return;
+  throw new RangeError('a controller with cmb, hmb, several powerStates or sriovMaxVfs has no snapshot');
 }
 
 /** Takes a snapshot; not from inside a call of the controller's own (a store, a fault plan). */

@@ -37,6 +37,10 @@ export const SC_FEATURE_NOT_PER_NS = nvme.NVME_SC_FEATURE_NOT_PER_NS | DNR;
 export const SC_CMD_SIZE_LIMIT = nvme.NVME_SC_CMD_SIZE_LIM_EXCEEDED | DNR;
 export const SC_WRITE_FAULT = nvme.NVME_SC_WRITE_FAULT;
 export const SC_READ_ERROR = nvme.NVME_SC_READ_ERROR;
+export const SC_CONTROLLER_ID = nvme.NVME_SC_CTRL_ID_INVALID | DNR;
+export const SC_SECONDARY_STATE = nvme.NVME_SC_SEC_CTRL_STATE_INVALID | DNR;
+export const SC_RESOURCE_COUNT = nvme.NVME_SC_CTRL_RES_NUM_INVALID | DNR;
+export const SC_RESOURCE_ID = nvme.NVME_SC_RES_ID_INVALID | DNR;
 export const SC_COMPARE_FAILED = nvme.NVME_SC_COMPARE_FAILED;
 
 /** Not a status: the command completes later. */

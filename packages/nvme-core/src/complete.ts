@@ -52,8 +52,8 @@ const CRD_UNIT_NS = 100_000_000;
 export function nvmeTryCompleteReq(rq: Request, status: number, result: number, resultHi: number): boolean {
   const nr = nvmeReq(rq);
   const { ctrl } = nr;
-  // Without a generation to check, an entry that comes twice is told by its request: it has ended.
-  if (ctrl.genctrStep === 0 && rq.state !== MQ_RQ_IN_FLIGHT) return true;
+  // An entry that comes twice, or guesses the next generation: its request has ended, and must not end again.
+  if (rq.state !== MQ_RQ_IN_FLIGHT) return true;
   nr.genctr = (nr.genctr + ctrl.genctrStep) & 0xff;
   nr.status = status;
   nr.result = result;

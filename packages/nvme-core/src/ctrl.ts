@@ -5,7 +5,7 @@
 import type { BlkMqTagSet, RequestQueue } from '@nvme-stack/blk-mq/ports';
 import type { Cdev, Device } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, NO_PAGE, traced, WaitQueue } from '@nvme-stack/kernel';
-import type { DelayedWork, WorkqueueStruct, WorkStruct } from '@nvme-stack/workqueue/ports';
+import type { DelayedWork, WorkStruct } from '@nvme-stack/workqueue/ports';
 import type { CoreState } from './core.js';
 import type { NvmeCtrl, NvmeCtrlOps, NvmeCtrlState, NvmeNs, Uint64 } from './ports.js';
 import { NVME_CTRL_NEW, NVME_QUIRK_SKIP_CID_GEN } from './ports.js';
@@ -107,7 +107,6 @@ export class Ctrl implements NvmeCtrl {
   passthruErrLogEnabled = false;
 
   resetWork: WorkStruct | null = null;
-  resetWq: WorkqueueStruct | null = null;
   readonly scanWork: WorkStruct;
   readonly asyncEventWork: WorkStruct;
   readonly fwActWork: WorkStruct;

@@ -83,6 +83,8 @@ export interface NvmeCtrlOps {
   subsystemReset?(ctrl: NvmeCtrl): Promise<void>;
   /** Resets and waits, where resets are the transport's own (until 4.12). Throws ENODEV, EBUSY. @kernel drivers/nvme/host/pci.c nvme_pci_reset_ctrl */
   resetCtrl?(ctrl: NvmeCtrl): Promise<void>;
+  /** Queues the reset work, where the transport keeps it (until 4.12); false when it is queued already. Any context. @kernel drivers/nvme/host/pci.c nvme_reset */
+  queueReset?(ctrl: NvmeCtrl): boolean;
   /** `address` attribute. */
   getAddress(ctrl: NvmeCtrl): string;
   printDeviceInfo(ctrl: NvmeCtrl): void;
@@ -144,10 +146,8 @@ export interface NvmeCtrl extends HasKernel {
   subsysNqn: string;
   shutdownTimeoutNs: number;
 
-  /** Reset work: made by the transport, queued by `nvmeResetCtrl`. */
+  /** Reset work: made by the transport, queued by `nvmeResetCtrl`; null where the transport keeps its own (`queueReset`). */
   resetWork: WorkStruct | null;
-  /** The workqueue it runs on; null: the core's. */
-  resetWq: WorkqueueStruct | null;
   readonly scanWork: WorkStruct;
   readonly asyncEventWork: WorkStruct;
   /** In order of nsid. */

@@ -6,6 +6,8 @@
 import type { BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
 import {
   HCTX_TYPE_POLL,
+  MQ_RQ_COMPLETE,
+  MQ_RQ_IN_FLIGHT,
   REQ_FAILFAST_DRIVER,
   REQ_POLLED,
   type Request,
@@ -116,9 +118,11 @@ export function nvmeTakeSuccess(
 ): Request | null {
   const { tagMask } = ctrl;
   const rq = tags.tagToRq(hwQueue, cid & tagMask);
-  if (rq === null || rq.endIo !== null) return null;
+  if (rq === null || rq.endIo !== null || rq.state !== MQ_RQ_IN_FLIGHT) return null;
   const nr = nvmeReq(rq);
   if (tagMask !== 0xffff && (((cid >>> GENCTR_SHIFT) ^ nr.genctr) & GENCTR_MASK) !== 0) return null;
+  // At once: the caller's list would bite its tail if an entry for the same request came next.
+  rq.state = MQ_RQ_COMPLETE;
   nr.genctr = (nr.genctr + ctrl.genctrStep) & 0xff;
   nr.status = 0;
   nr.result = result;

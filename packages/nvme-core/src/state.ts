@@ -65,9 +65,13 @@ export const nvmeResetCtrl = traced('nvme_reset_ctrl', (ctrl: Ctrl): void => {
 });
 
 function queueReset(ctrl: Ctrl): void {
+  if (!queueResetWork(ctrl)) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+}
+
+function queueResetWork(ctrl: Ctrl): boolean {
   const { resetWork } = ctrl;
-  if (resetWork === null || !ctrl.core.workqueues.queueWork(ctrl.resetWq ?? nvmeResetWq(ctrl.core), resetWork))
-    throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  if (ctrl.ops.queueReset !== undefined) return ctrl.ops.queueReset(ctrl);
+  return resetWork !== null && ctrl.core.workqueues.queueWork(nvmeResetWq(ctrl.core), resetWork);
 }
 
 /** Resets, when the caller has made the state RESETTING already. @kernel drivers/nvme/host/core.c nvme_try_sched_reset */

@@ -39,8 +39,7 @@ const nvmeRemoveDeadCtrl = traced(
     dev.kernel.printk.print('warn', `nvme ${ctrl.name}: Removing after probe failure status: ${errno}`);
     nvmeCore.nvmeGetCtrl(ctrl);
     await runDeadSteps(dev, io, dev.driver.era.deadSteps);
-    dev.removeWork ??= removeWork(dev, io);
-    if (!workqueues.queueWork(nvmeCore.nvmeWq, dev.removeWork)) nvmeCore.nvmePutCtrl(ctrl);
+    if (!workqueues.queueWork(nvmeCore.nvmeWq, dev.removeWork as WorkStruct)) nvmeCore.nvmePutCtrl(ctrl);
   },
 );
 
@@ -53,7 +52,8 @@ async function runDeadSteps(dev: NvmeDev, io: NvmeIo, steps: readonly DeadStep[]
   }
 }
 
-function removeWork(dev: NvmeDev, io: NvmeIo): WorkStruct {
+/** Made with the device, in the eras that unbind. */
+export function removeWork(dev: NvmeDev, io: NvmeIo): WorkStruct {
   return dev.deps.workqueues.initWork('nvme_remove_dead_ctrl_work', dev, (device) =>
     nvmeRemoveDeadCtrlWork(device, io),
   );

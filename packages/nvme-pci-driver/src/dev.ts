@@ -98,8 +98,9 @@ export class NvmeDev implements HasKernel {
   dbbufDbs: CoherentMemory | null = null;
   dbbufEis: CoherentMemory | null = null;
   readonly shutdownLock: Mutex;
+  /** Its own in the eras that do not keep it in the controller: see `resetWorkOf`. */
   resetWork: WorkStruct | null = null;
-  /** Unbinds the driver from a controller that did not come up. */
+  /** Unbinds the driver from a controller that did not come up, in the eras that do so. */
   removeWork: WorkStruct | null = null;
   /** The power state to go back to after sleep; -1: none, the controller was shut down. @kernel drivers/nvme/host/pci.c last_ps */
   lastPowerState = -1;
@@ -113,6 +114,11 @@ export class NvmeDev implements HasKernel {
     this.dma = dma;
     this.shutdownLock = new Mutex(driver.kernel, 'nvme_dev.shutdown_lock');
   }
+}
+
+/** The work that resets it: its own, or the controller's. @kernel drivers/nvme/host/nvme.h nvme_ctrl.reset_work */
+export function resetWorkOf(dev: NvmeDev): WorkStruct {
+  return (dev.resetWork ?? dev.ctrl.resetWork) as WorkStruct;
 }
 
 /** Where its resets run: the module's own workqueue, or the core's. */

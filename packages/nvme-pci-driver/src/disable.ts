@@ -7,7 +7,7 @@ import { NVME_CTRL_DEAD, NVME_CTRL_DELETING, NVME_CTRL_LIVE, NVME_CTRL_RESETTING
 import { NVME_CSTS_CFS, NVME_CSTS_RDY, NVME_REG_CSTS } from '@nvme-stack/nvme-protocol';
 import { releaseCmbOnDisable } from './cmb.js';
 import { type NvmeCompletion, nvmePollIrqdisable } from './complete.js';
-import { type NvmeDev, type NvmeQueue, resetWqOf } from './dev.js';
+import { type NvmeDev, type NvmeQueue, resetWorkOf, resetWqOf } from './dev.js';
 import { takeHostMemBack } from './host-mem.js';
 import { nvmeUpdateAttrs } from './pci-attributes.js';
 import { nvmeReapPendingCqes, nvmeSuspendIoQueues, nvmeSuspendQueue } from './queue.js';
@@ -86,21 +86,21 @@ export function nvmeTrySchedReset(dev: NvmeDev): boolean {
   const { workqueues } = dev.deps;
   // Before 5.1 a stopped controller says nothing of the reset that is to come.
   if (!dev.driver.era.waitsForReset) return nvmeReset(dev);
-  if (dev.ctrl.state !== NVME_CTRL_RESETTING || dev.resetWork === null) return false;
-  return workqueues.queueWork(resetWqOf(dev), dev.resetWork);
+  if (dev.ctrl.state !== NVME_CTRL_RESETTING) return false;
+  return workqueues.queueWork(resetWqOf(dev), resetWorkOf(dev));
 }
 
 /** Resets a controller that is not being reset; false when it is, or goes away. Any context. @kernel drivers/nvme/host/core.c nvme_reset_ctrl */
 export function nvmeReset(dev: NvmeDev): boolean {
   const { nvmeCore, workqueues } = dev.deps;
   const { state } = dev.ctrl;
-  if (dev.resetWork === null || dev.ctrl.adminQ?.dying === true) return false;
+  if (dev.ctrl.adminQ?.dying === true) return false;
   // A reset that is queued behind the controller's removal would find nothing to reset.
   if (state === NVME_CTRL_DELETING || state === NVME_CTRL_DEAD) return false;
   if (dev.driver.era.resettingFrom === 'request' && !nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_RESETTING)) {
     return false;
   }
-  return workqueues.queueWork(resetWqOf(dev), dev.resetWork);
+  return workqueues.queueWork(resetWqOf(dev), resetWorkOf(dev));
 }
 
 async function stopController(dev: NvmeDev, shutdown: boolean, completion: NvmeCompletion): Promise<void> {

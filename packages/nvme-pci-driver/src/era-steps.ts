@@ -137,6 +137,8 @@ export interface NvmePciEra {
   readonly removeSteps: readonly RemoveStep[];
   /** What "failed to mark controller live" ends with. */
   readonly liveFailureSuffix: string;
+  /** Which of the two structures has the reset work in it. */
+  readonly resetWorkIn: 'device' | 'controller';
   /** Who says that a controller is being reset: who asks for it, or the work itself. */
   readonly resettingFrom: 'request' | 'work';
   readonly enableSteps: readonly EnableStep[];

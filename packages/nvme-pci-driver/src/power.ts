@@ -6,7 +6,7 @@ import type { Device } from '@nvme-stack/device-core/ports';
 import { traced } from '@nvme-stack/kernel';
 import { NVME_CTRL_RESETTING } from '@nvme-stack/nvme-core/ports';
 import type { PciChannelState, PciDev, PciErrorHandlers, PciErsResult } from '@nvme-stack/pci-bus/ports';
-import type { NvmeDev } from './dev.js';
+import { type NvmeDev, resetWorkOf } from './dev.js';
 import { nvmeDevDisable, nvmeDisablePrepareReset, nvmeReset, nvmeTrySchedReset } from './disable.js';
 import type { BoundNvme } from './probe.js';
 
@@ -51,7 +51,7 @@ const nvmeSlotReset = traced('nvme_slot_reset', async (pdev: PciDev): Promise<Pc
 });
 
 async function flushReset(dev: NvmeDev): Promise<void> {
-  if (dev.resetWork !== null) await dev.deps.workqueues.flushWork(dev.resetWork);
+  await dev.deps.workqueues.flushWork(resetWorkOf(dev));
 }
 
 /** @kernel drivers/nvme/host/pci.c nvme_error_resume */

@@ -9,7 +9,8 @@ import { dmaSetMaskAndCoherent, KernelError, traced } from '@nvme-stack/kernel';
 import { NVME_CTRL_DELETING, NVME_CTRL_RESETTING, NVME_QUIRK_DMA_ADDRESS_BITS_48 } from '@nvme-stack/nvme-core/ports';
 import type { PciDev } from '@nvme-stack/pci-bus/ports';
 import { bringUp } from './bring-up.js';
-import { NvmeDev, type NvmeDriverState, resetWqOf } from './dev.js';
+import { removeWork } from './dead-ctrl.js';
+import { NvmeDev, type NvmeDriverState, resetWorkOf, resetWqOf } from './dev.js';
 import { allocDevMemory, freeDevMemory } from './dev-memory.js';
 import { nvmeDevDisable } from './disable.js';
 import { nvmePciEnable } from './enable.js';
@@ -25,7 +26,7 @@ import { nvmeDevRemoveAdmin } from './remove.js';
 import { nvmeResetWork } from './reset.js';
 import { nvmeDbbufDmaFree } from './shadow-doorbell.js';
 import { nvmeFreeTagset } from './tag-sets.js';
-import { nvmePciCtrlOps } from './transport.js';
+import { ctrlOpsOf } from './transport.js';
 
 /** A bound device: what probe made and remove takes down. */
 export interface BoundNvme {
@@ -119,7 +120,7 @@ const STEPS: Readonly<Record<ProbeStep, (at: Probing) => Promise<void> | void>> 
   },
   'reset-ctrl': ({ dev }) => dev.deps.nvmeCore.nvmeResetCtrl(dev.ctrl),
   'queue-reset': ({ dev }) => {
-    if (dev.resetWork !== null) dev.deps.workqueues.queueWork(resetWqOf(dev), dev.resetWork);
+    dev.deps.workqueues.queueWork(resetWqOf(dev), resetWorkOf(dev));
   },
   'async-probe': ({ dev }) => {
     dev.deps.nvmeCore.nvmeGetCtrl(dev.ctrl);
@@ -129,12 +130,12 @@ const STEPS: Readonly<Record<ProbeStep, (at: Probing) => Promise<void> | void>> 
 
 function initCtrl({ dev, io, quirks, undo }: Probing): void {
   const { nvmeCore, workqueues } = dev.deps;
-  const ctrl = nvmeCore.nvmeInitCtrl(dev.pdev.dev, nvmePciCtrlOps, quirks, dev);
+  const ctrl = nvmeCore.nvmeInitCtrl(dev.pdev.dev, ctrlOpsOf(dev), quirks, dev);
   dev.ctrl = ctrl;
   undo.push(() => nvmeCore.nvmePutCtrl(ctrl));
-  dev.resetWork = workqueues.initWork('nvme_reset_work', dev, (device) => nvmeResetWork(device, io));
-  ctrl.resetWork = dev.resetWork;
-  ctrl.resetWq = dev.driver.workqueue;
+  const holder = dev.driver.era.resetWorkIn === 'device' ? dev : ctrl;
+  holder.resetWork = workqueues.initWork('nvme_reset_work', dev, (device) => nvmeResetWork(device, io));
+  if (dev.driver.era.afterFailedReset === 'unbind') dev.removeWork = removeWork(dev, io);
   ctrl.maxHwSectors = NVME_MAX_KB_SZ << 1;
   ctrl.maxSegments = dev.driver.era.maxSegments;
 }
@@ -142,7 +143,7 @@ function initCtrl({ dev, io, quirks, undo }: Probing): void {
 /** What insmod waits for: the controller is up, and its namespaces are found. @kernel drivers/nvme/host/pci.c nvme_async_probe */
 const nvmeAsyncProbe = traced('nvme_async_probe', async (dev: NvmeDev): Promise<void> => {
   const { nvmeCore, workqueues } = dev.deps;
-  if (dev.resetWork !== null) await workqueues.flushWork(dev.resetWork);
+  await workqueues.flushWork(resetWorkOf(dev));
   await workqueues.flushWork(dev.ctrl.scanWork);
   nvmeCore.nvmePutCtrl(dev.ctrl);
 });

@@ -4,7 +4,7 @@
  */
 import { traced } from '@nvme-stack/kernel';
 import { NVME_CTRL_DEAD, NVME_CTRL_DELETING } from '@nvme-stack/nvme-core/ports';
-import type { NvmeDev } from './dev.js';
+import { type NvmeDev, resetWorkOf } from './dev.js';
 import { nvmeDevDisable, nvmeDisablePrepareReset } from './disable.js';
 import type { RemoveStep } from './eras.js';
 import { nvmeFreeHostMem } from './host-mem.js';
@@ -24,9 +24,7 @@ const STEPS: Readonly<Record<RemoveStep, Step>> = {
     dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DEAD);
     await nvmeDevDisable(dev, true, io.completion);
   },
-  'flush-reset': async (dev) => {
-    if (dev.resetWork !== null) await dev.deps.workqueues.flushWork(dev.resetWork);
-  },
+  'flush-reset': (dev) => dev.deps.workqueues.flushWork(resetWorkOf(dev)),
   stop: (dev) => dev.deps.nvmeCore.nvmeStopCtrl(dev.ctrl),
   'remove-namespaces': (dev) => dev.deps.nvmeCore.nvmeRemoveNamespaces(dev.ctrl),
   disable: (dev, io) => nvmeDevDisable(dev, true, io.completion),

@@ -17,7 +17,7 @@ import {
   NvmeAdminOpcode,
   NvmeAsyncEventCmd,
 } from '@nvme-stack/nvme-protocol';
-import { type NvmeQueue, resetWqOf } from './dev.js';
+import { type NvmeDev, type NvmeQueue, resetWorkOf, resetWqOf } from './dev.js';
 import { freeDevMemory } from './dev-memory.js';
 import { NVME_NR_AEN_COMMANDS } from './limits.js';
 import { nvmePciAttributeGroup } from './pci-attributes.js';
@@ -61,13 +61,13 @@ const nvmePciSubsystemReset = traced('nvme_pci_subsystem_reset', async (ctrl: Nv
 const nvmePciResetCtrl = traced('nvme_pci_reset_ctrl', async (ctrl: NvmeCtrl): Promise<void> => {
   const dev = toNvmeDev(ctrl);
   const { workqueues } = dev.deps;
-  if (ctrl.adminQ === null || ctrl.adminQ.dying || dev.resetWork === null) throw new KernelError('ENODEV', ctrl.name);
-  if (!workqueues.queueWork(resetWqOf(dev), dev.resetWork)) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
-  await workqueues.flushWork(dev.resetWork);
+  if (ctrl.adminQ === null || ctrl.adminQ.dying) throw new KernelError('ENODEV', ctrl.name);
+  if (!workqueues.queueWork(resetWqOf(dev), resetWorkOf(dev))) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
+  await workqueues.flushWork(resetWorkOf(dev));
 });
 
 /** @kernel drivers/nvme/host/pci.c nvme_pci_ctrl_ops */
-export const nvmePciCtrlOps: NvmeCtrlOps = {
+const nvmePciCtrlOps: NvmeCtrlOps = {
   name: 'pcie',
   regRead32: (ctrl, offset) => nvmePciRegRead32(ctrl, offset),
   regWrite32: (ctrl, offset, value) => nvmePciRegWrite32(ctrl, offset, value),
@@ -88,3 +88,17 @@ export const nvmePciCtrlOps: NvmeCtrlOps = {
   supportsPciP2pdma: (ctrl) => nvmePciSupportsPciP2pdma(ctrl),
   devAttrGroups: (ctrl) => [nvmePciAttributeGroup(ctrl)],
 };
+
+/** Those of an era that has the reset work in the device. */
+const WITH_OWN_RESET_WORK: NvmeCtrlOps = {
+  ...nvmePciCtrlOps,
+  queueReset: (ctrl) => {
+    const dev = toNvmeDev(ctrl);
+    return dev.deps.workqueues.queueWork(resetWqOf(dev), resetWorkOf(dev));
+  },
+};
+
+/** What the core of the device's era is given. */
+export function ctrlOpsOf(dev: NvmeDev): NvmeCtrlOps {
+  return dev.driver.era.resetWorkIn === 'device' ? WITH_OWN_RESET_WORK : nvmePciCtrlOps;
+}

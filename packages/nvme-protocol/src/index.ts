@@ -11,6 +11,7 @@ export * from './identify-command-set.js';
 export * from './identify-controller.js';
 export * from './identify-lists.js';
 export * from './identify-namespace.js';
+export * from './identify-virtualization.js';
 export * from './limits.js';
 export * from './log-pages.js';
 export * from './opcodes.js';

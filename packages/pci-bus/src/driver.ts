@@ -113,6 +113,8 @@ export const pciDeviceRemove = traced('pci_device_remove', async (dev: Device): 
   await record.driver.remove(pdev);
   freeAssignedIrq(pdev);
   pdev.driver = null;
+  if (pdev.subsystem.era.warnsOfLeftVfs && (pdev.sriov?.functions.length ?? 0) > 0)
+    pciLog(pdev, 'warn', 'driver left SR-IOV enabled after remove');
   // The next driver powers it up from whatever state it was left in.
   if (pdev.currentState === 0) pdev.currentState = PCI_UNKNOWN;
 });

@@ -14,6 +14,8 @@ export interface PciEra {
   readonly checksAffinityAgainstMinVecs: boolean;
   /** INTx vectors are refused to a device without an interrupt line. */
   readonly intxNeedsIrq: boolean;
+  /** A driver that leaves virtual functions behind when it goes is told of, since 4.19. */
+  readonly warnsOfLeftVfs: boolean;
   /** `BAR 0 [mem …]: assigned` instead of `BAR 0: assigned [mem …]`. */
   readonly namesBarFirst: boolean;
 }
@@ -30,6 +32,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: true,
     checksAffinityAgainstMinVecs: false,
     intxNeedsIrq: true,
+    warnsOfLeftVfs: true,
     namesBarFirst: true,
   },
   '6.1': {
@@ -37,6 +40,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: false,
     checksAffinityAgainstMinVecs: false,
     intxNeedsIrq: true,
+    warnsOfLeftVfs: true,
     namesBarFirst: false,
   },
   '4.13': {
@@ -44,6 +48,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: false,
     checksAffinityAgainstMinVecs: true,
     intxNeedsIrq: false,
+    warnsOfLeftVfs: false,
     namesBarFirst: false,
   },
   '4.10': {
@@ -51,6 +56,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: false,
     checksAffinityAgainstMinVecs: false,
     intxNeedsIrq: false,
+    warnsOfLeftVfs: false,
     namesBarFirst: false,
   },
 };

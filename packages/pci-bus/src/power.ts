@@ -8,6 +8,7 @@ import { readConfig, writeConfig } from './access.js';
 import { restoreMsiState } from './msi.js';
 import { restoreMsixState } from './msix.js';
 import { type PciDevice, pciLog } from './pci-device.js';
+import { pciRestoreIovState } from './restore-sriov.js';
 
 /** Time to wait after entering or leaving D3hot. @kernel drivers/pci/pci.h PCI_PM_D3HOT_WAIT */
 const PCI_PM_D3HOT_WAIT_MS = 10;
@@ -86,6 +87,7 @@ export const pciRestoreState = traced('pci_restore_state', (pdev: PciDevice): vo
   }
   restoreMsiState(pdev);
   restoreMsixState(pdev);
+  pciRestoreIovState(pdev);
   pdev.isBusMaster = ((saved.config[1] as number) & regs.PCI_COMMAND_MASTER) !== 0;
   pdev.stateSaved = false;
 });

@@ -13,8 +13,8 @@ export interface PciBar {
   readonly prefetchable?: boolean;
 }
 
-/** Declares a memory BAR in a header; throws a RangeError on a size or index no BAR can have. */
-export function addMemoryBar(config: ConfigSpace, bar: PciBar): void {
+/** Declares a memory BAR in a header, or where else `firstOffset` says BAR 0 lies; throws a RangeError on a size or index no BAR can have. */
+export function addMemoryBar(config: ConfigSpace, bar: PciBar, firstOffset: number = regs.PCI_BASE_ADDRESS_0): void {
   const last = bar.is64Bit ? 4 : 5;
   if (bar.index < 0 || bar.index > last || bar.index % 1 !== 0) {
     throw new RangeError(`BAR index ${bar.index} is not allowed: it must be 0..${last}`);
@@ -24,7 +24,7 @@ export function addMemoryBar(config: ConfigSpace, bar: PciBar): void {
       `BAR ${bar.index} sizeBytes ${bar.sizeBytes} is not allowed: it must be a power of two, 16 or more`,
     );
   }
-  const offset = regs.PCI_BASE_ADDRESS_0 + 4 * bar.index;
+  const offset = firstOffset + 4 * bar.index;
   const type = bar.is64Bit ? regs.PCI_BASE_ADDRESS_MEM_TYPE_64 : regs.PCI_BASE_ADDRESS_MEM_TYPE_32;
   config.set(offset, type | (bar.prefetchable ? regs.PCI_BASE_ADDRESS_MEM_PREFETCH : 0), 4);
   config.allowWrite(offset, bar.sizeBytes > 0xffffffff ? 0 : (0x100000000 - bar.sizeBytes) >>> 0, 4);

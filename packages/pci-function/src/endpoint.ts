@@ -3,18 +3,22 @@
 import { addMemoryBar, type PciBar } from './bar.js';
 import { addExpress, addPowerManagement, type ExpressDescription } from './capabilities.js';
 import { ConfigSpace } from './config-space.js';
+import { addAri } from './ext-capabilities.js';
 import { type PciIdentity, resetHeader, writeEndpointHeader } from './header.js';
 import { MsiCapability, type MsiDescription } from './msi.js';
 import { MsixCapability, type MsixDescription, type MsixSnapshot } from './msix.js';
 import * as regs from './pci-regs.js';
 import { type AccessSize, DMA_MASTER_ABORT, type PciHost } from './ports.js';
+import { SriovCapability, type SriovDescription } from './sriov.js';
 
 /** One capability of an endpoint; the order of the list is the order of the chain. */
 export type EndpointCapability =
   | ({ readonly kind: 'msix' } & MsixDescription)
   | ({ readonly kind: 'msi' } & MsiDescription)
   | ({ readonly kind: 'express' } & ExpressDescription)
-  | { readonly kind: 'pm'; readonly offset: number };
+  | { readonly kind: 'pm'; readonly offset: number }
+  | { readonly kind: 'ari'; readonly offset: number; readonly nextFunction: number }
+  | ({ readonly kind: 'sriov' } & SriovDescription);
 
 /** What an endpoint looks like to the bus. */
 export interface EndpointDescription {
@@ -35,6 +39,8 @@ export interface EndpointSnapshot {
 export interface EndpointEvents {
   /** The host asked for a function level reset: the device resets itself and then this endpoint. */
   functionLevelReset(): void;
+  /** VF Enable changed; `sriov` has the number of virtual functions there are now. */
+  virtualFunctionsChanged?(): void;
 }
 
 /** Configuration space and interrupts of one function; a device owns one and forwards its accesses. */
@@ -42,6 +48,8 @@ export class PciEndpoint {
   readonly config: ConfigSpace;
   readonly msix: MsixCapability | null;
   readonly msi: MsiCapability | null;
+  /** Null: it has no virtual functions. */
+  readonly sriov: SriovCapability | null;
   readonly #events: EndpointEvents;
   readonly #expressOffset: number;
   readonly #powerOffset: number;
@@ -59,18 +67,22 @@ export class PciEndpoint {
     for (const bar of description.bars) addMemoryBar(config, bar);
     let msix: MsixCapability | null = null;
     let msi: MsiCapability | null = null;
+    let sriov: SriovCapability | null = null;
     let express = 0;
     let power = 0;
     for (const capability of description.capabilities) {
       if (capability.kind === 'msix') msix = new MsixCapability(config, capability);
       else if (capability.kind === 'msi') msi = new MsiCapability(config, capability);
       else if (capability.kind === 'express') addExpress(config, capability);
+      else if (capability.kind === 'ari') addAri(config, capability.offset, capability.nextFunction);
+      else if (capability.kind === 'sriov') sriov = new SriovCapability(config, capability);
       else addPowerManagement(config, capability.offset);
       if (capability.kind === 'express') express = capability.offset;
       if (capability.kind === 'pm') power = capability.offset;
     }
     this.msix = msix;
     this.msi = msi;
+    this.sriov = sriov;
     this.#expressOffset = express;
     this.#powerOffset = power;
   }
@@ -110,6 +122,7 @@ export class PciEndpoint {
     this.msix?.configChanged();
     this.msi?.configChanged();
     this.#updateIntx();
+    if (this.sriov?.configChanged()) this.#events.virtualFunctionsChanged?.();
   }
 
   /** Memory at busAddr to (bytes, offset); DMA_MASTER_ABORT while bus mastering is off. Device context. */
@@ -159,13 +172,14 @@ export class PciEndpoint {
     this.#updateIntx();
   }
 
-  /** Resets header and capabilities; the INTx pin falls. The device calls this from its own reset. */
+  /** Resets header and capabilities: virtual functions are off, the INTx pin falls. The device calls this from its own reset. */
   reset(): void {
     resetHeader(this.config);
     this.#intxAsserted = false;
     this.#busMaster = false;
     this.msix?.reset();
     this.msi?.reset();
+    this.sriov?.reset();
     if (this.#powerOffset !== 0) this.config.write(this.#powerOffset + regs.PCI_PM_CTRL, 0, 2);
     if (this.#expressOffset !== 0) this.config.write(this.#expressOffset + regs.PCI_EXP_DEVCTL, 0, 2);
     this.#updateIntx();

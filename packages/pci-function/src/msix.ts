@@ -34,6 +34,7 @@ export class MsixCapability {
   #host: PciHost | null = null;
   #enabled = false;
   #deliverable = false;
+  #vectors: number;
 
   /** Adds the capability to config. */
   constructor(config: ConfigSpace, description: MsixDescription) {
@@ -42,6 +43,7 @@ export class MsixCapability {
     }
     this.description = description;
     this.#config = config;
+    this.#vectors = description.vectors;
     this.#table = new Uint32Array(description.vectors * ENTRY_DWORDS);
     this.#pending = new Uint32Array(2 * Math.floor((description.vectors + 63) / 64));
     const at = description.offset;
@@ -70,6 +72,21 @@ export class MsixCapability {
     return this.#enabled;
   }
 
+  /** Vectors the capability states. */
+  get vectors(): number {
+    return this.#vectors;
+  }
+
+  /** States another number of vectors from now on: 1 to those of the description, for which table and pending bits have room. */
+  setVectors(vectors: number): void {
+    if (!(vectors >= 1 && vectors <= this.description.vectors)) {
+      throw new RangeError(`MSI-X vectors ${vectors} is not allowed: it must be 1..${this.description.vectors}`);
+    }
+    this.#vectors = vectors;
+    const at = this.description.offset + regs.PCI_MSIX_FLAGS;
+    this.#config.set(at, (this.#config.read(at, 2) & ~regs.PCI_MSIX_FLAGS_QSIZE) | (vectors - 1), 2);
+  }
+
   attach(host: PciHost): void {
     this.#host = host;
   }
@@ -81,7 +98,7 @@ export class MsixCapability {
       this.#table[vector * ENTRY_DWORDS + 3] = regs.PCI_MSIX_ENTRY_CTRL_MASKBIT;
     }
     this.#pending.fill(0);
-    this.#config.set(this.description.offset + regs.PCI_MSIX_FLAGS, this.description.vectors - 1, 2);
+    this.#config.set(this.description.offset + regs.PCI_MSIX_FLAGS, this.#vectors - 1, 2);
     this.#enabled = false;
     this.#deliverable = false;
   }
@@ -99,7 +116,7 @@ export class MsixCapability {
 
   /** Signals a vector: one message now, or one pending bit until it is unmasked. Nothing while MSI-X is disabled. */
   notify(vector: number): void {
-    if (!this.#enabled || vector >= this.description.vectors) return;
+    if (!this.#enabled || vector >= this.#vectors) return;
     const entry = vector * ENTRY_DWORDS;
     if (!this.#deliverable || ((this.#table[entry + 3] as number) & regs.PCI_MSIX_ENTRY_CTRL_MASKBIT) !== 0) {
       this.#pending[vector >>> 5] = (this.#pending[vector >>> 5] as number) | (1 << (vector & 31));

@@ -223,5 +223,22 @@ export const PCI_EXP_LNKCTL2 = 0x30;
 export const PCI_EXP_LNKSTA2 = 0x32;
 export const PCI_CAP_EXP_ENDPOINT_SIZEOF_V2 = 0x3c;
 
+// Alternative routing-ID interpretation, [PCIe] 5.0 §7.8.7; single root I/O virtualization, [SR-IOV] 1.1 §3.3
+export const PCI_ARI_CAP = 0x04;
+export const PCI_SRIOV_CAP = 0x04;
+export const PCI_SRIOV_CTRL = 0x08;
+export const PCI_SRIOV_CTRL_VFE = 0x01;
+export const PCI_SRIOV_CTRL_MSE = 0x08;
+export const PCI_SRIOV_CTRL_ARI = 0x10;
+export const PCI_SRIOV_INITIAL_VF = 0x0c;
+export const PCI_SRIOV_TOTAL_VF = 0x0e;
+export const PCI_SRIOV_NUM_VF = 0x10;
+export const PCI_SRIOV_VF_OFFSET = 0x14;
+export const PCI_SRIOV_VF_STRIDE = 0x16;
+export const PCI_SRIOV_VF_DID = 0x1a;
+export const PCI_SRIOV_SUP_PGSIZE = 0x1c;
+export const PCI_SRIOV_SYS_PGSIZE = 0x20;
+export const PCI_SRIOV_BAR = 0x24;
+
 /** Offset of the first extended capability in bytes. */
 export const PCI_EXT_CAP_START = PCI_CFG_SPACE_SIZE;

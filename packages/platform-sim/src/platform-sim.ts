@@ -95,7 +95,7 @@ class PlatformSimImpl implements PlatformSim {
 
   functionAt(address: SlotAddress): PciFunction | null {
     const { bus, devfn } = this.place(address);
-    return bus.slots[devfn]?.function ?? null;
+    return bus.find(bus.number, devfn)?.function ?? null;
   }
 
   plug(address: SlotAddress, fn: PciFunction): void {

@@ -51,6 +51,7 @@ describe('starting QEMU', () => {
 
 describe.skipIf(missing !== null)('a QEMU that fails', () => {
   afterEach(async () => {
+    delete process.env.MISBEHAVIOUR;
     expect(await eventually(() => folders().length === 0)).toBe(true);
   });
 

@@ -1,6 +1,6 @@
 /** Parts that are quite different from the machine's own run the same scenario. */
 import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
-import { ioSchedulerContract } from '@nvme-stack/blk-mq/testing';
+import { ioSchedulerContract, schedulerFixture } from '@nvme-stack/blk-mq/testing';
 import { createKernel } from '@nvme-stack/kernel';
 import { createPlainExecutor, createPlainMemory, createTestKernel } from '@nvme-stack/kernel/testing';
 import { createMachine, type Machine, type MachineParts, PROFILES } from '@nvme-stack/machine';
@@ -130,17 +130,12 @@ describe('a platform whose devices see a copy of memory', () => {
 
 describe('another I/O scheduler', () => {
   it.each(ioSchedulerContract)('$name', async ({ run }) => {
-    const { kernel, door } = createTestKernel();
-    const hctxs = [0, 1].map((queueNum) => ({ kernel, queueNum }) as never);
-    await door.call('test', async () =>
-      run({
-        scheduler: reverseSchedulerType([]).create(null as never),
-        hctxs,
-        request: (hctx, cmdFlags, sector, sectors) =>
-          ({ mqHctx: hctx, cmdFlags, sector, dataLengthBytes: sectors * 512, next: null }) as never,
-        advance: async () => {},
-      }),
-    );
+    const machine = await createMachine(SCENARIO_MACHINE);
+    await machine.modprobe('nvme');
+    await machine.task('contract', async ({ blkMq }) => {
+      const { disk } = blkMq.lookup('nvme0n1') as NonNullable<ReturnType<typeof blkMq.lookup>>;
+      await run(schedulerFixture(reverseSchedulerType([]), disk.queue));
+    });
   });
 
   it('decides the order of what is queued', async () => {

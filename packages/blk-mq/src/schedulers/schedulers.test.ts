@@ -1,9 +1,10 @@
 import { sleepNs } from '@nvme-stack/kernel';
 import { describe, expect, it } from 'vitest';
 import { createTestMachine, liveDisk } from '../fixtures/test-machine.js';
-import { type BlkMqHwCtx, type IoSchedulerType, REQ_OP_READ, REQ_OP_WRITE, type Request } from '../ports.js';
+import { type IoSchedulerType, REQ_OP_READ, REQ_OP_WRITE } from '../ports.js';
 import { makeBio } from '../testing/bios.js';
 import { ioSchedulerContract } from '../testing/scheduler-contract.js';
+import { schedulerFixture } from '../testing/scheduler-fixture.js';
 import { mqDeadlineType } from './mq-deadline.js';
 import { noneSchedulerType } from './none.js';
 
@@ -16,17 +17,7 @@ for (const type of TYPES) {
         const m = createTestMachine();
         await m.run(async () => {
           const { disk } = await liveDisk(m, { sectors: 64 });
-          const request = (hctx: BlkMqHwCtx, opf: number, sector: number, sectors: number): Request =>
-            ({
-              mqHctx: hctx,
-              cmdFlags: opf,
-              sector,
-              dataLengthBytes: sectors * 512,
-              next: null,
-              fifoTimeNs: 0,
-            }) as unknown as Request;
-          const advance = async (ns: number): Promise<void> => await sleepNs(m.kernel, ns);
-          await run({ scheduler: type.create(disk.queue), hctxs: disk.queue.hctxs, request, advance });
+          await run(schedulerFixture(type, disk.queue));
         });
       });
     }

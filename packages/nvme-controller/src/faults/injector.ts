@@ -317,6 +317,7 @@ function disappear(controller: ControllerState, forNs: number | undefined): void
   controller.isGone = true;
   controller.backAtNs = forNs === undefined ? Number.POSITIVE_INFINITY : (controller.host?.nowNs() ?? 0) + forNs;
   resetQueues(controller);
+  controller.virtualFunctions?.removeAll();
   controller.registers.cc = 0;
   controller.registers.csts = 0;
 }

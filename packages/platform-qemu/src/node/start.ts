@@ -73,26 +73,73 @@ export async function startQemu(options: QemuOptions): Promise<Qemu> {
   }
 }
 
+/** What of the folder is open here; closed when QEMU has gone. */
+interface Opened {
+  readonly line: CommandLine;
+  readonly errors: number;
+  readonly log: number;
+  readonly pipes: { readonly q: Pipe; readonly m: Pipe };
+}
+
 async function start(options: QemuOptions, guardian: ChildProcess, folder: string, open: number[]): Promise<Qemu> {
+  const opened = fillFolder(options, folder, open);
+  guardian.stdin?.write('go\n');
+  const pid = Number(await nextLine(guardian));
+  await firstAnswer(guardian, opened.pipes.q, () => text(opened.errors));
+  const watch = new HangWatch(guardian.pid as number, options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS);
+  try {
+    const { link, monitor, wait } = connect(opened, folder, open, watch);
+    keepAlive(guardian, false);
+    const stop = async (): Promise<void> => {
+      link.fail('QEMU was stopped');
+      wait.close();
+      await endGuardian(guardian);
+      await watch.stop();
+      for (const fd of open.splice(0)) closeSync(fd);
+    };
+    return {
+      ...board(opened.line, link, monitor, wait),
+      pid,
+      traceText: () => text(opened.log),
+      onFailure: listen(link, wait),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await watch.stop();
+    throw error;
+  }
+}
+
+/** Makes what QEMU finds in its folder, and opens our side of it. */
+function fillFolder(options: QemuOptions, folder: string, open: number[]): Opened {
   const line = commandLine(options, folder);
-  const path = (name: string): string => join(folder, name);
-  const keep = (name: string, flags: string | number): number => {
-    const fd = openSync(path(name), flags);
+  const keep = keeper(folder, open);
+  for (const medium of line.media) makeMedium(medium);
+  for (const name of ['errors', 'log']) writeFileSync(join(folder, name), '');
+  writeFileSync(join(folder, 'args'), [options.executable ?? EXECUTABLE, ...line.args].join('\n'));
+  const pipes = { q: openPipe('q', keep), m: openPipe('m', keep) };
+  return { line, errors: keep('errors', 'r'), log: keep('log', 'r'), pipes };
+}
+
+type Keep = (name: string, flags: string | number) => number;
+
+/** Opens files of the folder and remembers them. */
+function keeper(folder: string, open: number[]): Keep {
+  return (name, flags) => {
+    const fd = openSync(join(folder, name), flags);
     open.push(fd);
     return fd;
   };
-  for (const medium of line.media) makeMedium(medium);
-  for (const name of ['errors', 'log']) writeFileSync(path(name), '');
-  const errors = keep('errors', 'r');
-  const log = keep('log', 'r');
-  const pipes = { q: openPipe('q', path, keep), m: openPipe('m', path, keep) };
-  writeFileSync(path('args'), [options.executable ?? EXECUTABLE, ...line.args].join('\n'));
-  guardian.stdin?.write('go\n');
-  const pid = Number(await nextLine(guardian));
-  await firstAnswer(guardian, pipes.q, () => text(errors));
-  const replies = { q: readOnly('q', path, open, pipes.q.in), m: readOnly('m', path, open, pipes.m.in) };
-  const ram = keep('ram', 'r+');
-  const watch = new HangWatch(guardian.pid as number, options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS);
+}
+
+/** The link and the monitor of a QEMU that answers. Throws QemuError when it stops to. */
+function connect({ errors, pipes }: Opened, folder: string, open: number[], watch: HangWatch) {
+  const replies = {
+    q: readOnly(join(folder, 'q.out'), open, pipes.q.in),
+    m: readOnly(join(folder, 'm.out'), open, pipes.m.in),
+  };
+  const ram = keeper(folder, open)('ram', 'r+');
   const lastWords = (): string => text(errors).trim();
   const channel = new LineChannel(pipes.q.out, replies.q, watch, lastWords);
   const link = new QtestLink(channel, ram);
@@ -100,22 +147,7 @@ async function start(options: QemuOptions, guardian: ChildProcess, folder: strin
   const monitor = new QmpMonitor(new LineChannel(pipes.m.out, replies.m, watch, lastWords));
   const wait = new EventWait(replies.q, link, (words) => channel.feed(words));
   link.onFailure = () => wait.wake();
-  keepAlive(guardian, false);
-  const stop = async (): Promise<void> => {
-    link.fail('QEMU was stopped');
-    wait.close();
-    await endGuardian(guardian);
-    await watch.stop();
-    for (const fd of open.splice(0)) closeSync(fd);
-  };
-  return {
-    ...board(line, link, monitor, wait),
-    pid,
-    traceText: () => text(log),
-    onFailure: listen(link, wait),
-    stop,
-    [Symbol.asyncDispose]: stop,
-  };
+  return { link, monitor, wait };
 }
 
 function board(line: CommandLine, link: QtestLink, monitor: QemuMonitor, wait: EventWait): QemuBoard {
@@ -154,18 +186,13 @@ interface Pipe {
 }
 
 /** Both ends stay open here until QEMU has them, so that nobody waits for the other to open. */
-function openPipe(
-  name: string,
-  path: (name: string) => string,
-  keep: (name: string, flags: string | number) => number,
-): Pipe {
-  void path;
+function openPipe(name: string, keep: Keep): Pipe {
   return { out: keep(`${name}.in`, 'r+'), in: keep(`${name}.out`, constants.O_RDWR | constants.O_NONBLOCK) };
 }
 
 /** Read-only from here on: when QEMU ends this reads as an end and not as silence. */
-function readOnly(name: string, path: (name: string) => string, open: number[], both: number): number {
-  const fd = openSync(path(`${name}.out`), 'r');
+function readOnly(path: string, open: number[], both: number): number {
+  const fd = openSync(path, 'r');
   closeSync(both);
   open[open.indexOf(both)] = fd;
   return fd;

@@ -1,6 +1,7 @@
 /** Our driver, QEMU's controller: from insmod to rmmod, by messages and by pins, on several CPUs and queues. */
 import { readdirSync } from 'node:fs';
 import { createMachine } from '@nvme-stack/machine/node';
+import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
 import { describe, expect, it } from 'vitest';
 import { KIB, MIB, missing, oneDisk, pattern, same, TROUBLE, withQemu } from './with-qemu.js';
 
@@ -32,6 +33,40 @@ describe.skipIf(missing !== null)('our driver on QEMU’s controller', () => {
     await machine.rmmod('nvme_core');
     expect(machine.leaks()).toEqual([]);
     expect(machine.dmesg().join('\n')).not.toMatch(TROUBLE);
+  });
+
+  it('enumerates the q35 board', async () => {
+    await withQemu(oneDisk(), async ({ machine }) => {
+      const { pciBus } = machine.subsystems;
+      const ids = pciBus.devices.map(
+        ({ dev, vendor, device }) => `${dev.name} ${vendor.toString(16)}:${device.toString(16)}`,
+      );
+      expect(ids).toEqual([
+        '0000:00:00.0 8086:29c0',
+        '0000:00:01.0 1b36:10',
+        '0000:00:1f.0 8086:2918',
+        '0000:00:1f.2 8086:2922',
+        '0000:00:1f.3 8086:2930',
+      ]);
+      const nvme = pciBus.pciGetDevice('0000:00:01.0');
+      expect(nvme?.bars[0]).toMatchObject({ sizeBytes: 0x4000, is64Bit: true });
+      expect((nvme?.bars[0]?.start ?? 1) % 0x4000).toBe(0);
+    });
+  });
+
+  it('sets up the admin queue and identifies controller and namespace', async () => {
+    await withQemu(oneDisk(), async ({ machine }) => {
+      await machine.modprobe('nvme');
+      const identify = async (cns: number, nsid: number): Promise<DataView> => {
+        const data = new Uint8Array(4096);
+        expect(await machine.ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, nsid, cdw10: cns, data })).toBe(0);
+        return new DataView(data.buffer);
+      };
+      const controller = await identify(1, 0);
+      expect([controller.getUint16(0, true), controller.getUint16(2, true)]).toEqual([0x1b36, 0x1af4]);
+      expect([controller.getUint8(77), controller.getUint32(516, true)]).toEqual([7, 256]);
+      expect((await identify(0, 1)).getUint32(0, true) * 512).toBe(16 * MIB);
+    });
   });
 
   it('uses the queue and the vector of each CPU', async () => {
