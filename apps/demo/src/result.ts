@@ -14,11 +14,13 @@ export function resultLines(run: Run): string[] {
     }),
     ...(load === null
       ? []
-      : [
-          `${count((load.reads?.operations ?? 0) + (load.writes?.operations ?? 0))} operations, ${count(load.wrong)} wrong`,
-        ]),
+      : [`${operations((load.reads?.operations ?? 0) + (load.writes?.operations ?? 0))}, ${count(load.wrong)} wrong`]),
     ...(image === null ? [] : [image.sha256 === image.fileSha256 ? 'image equal to its file' : 'IMAGE DIFFERS']),
     unloaded.leaks.length === 0 ? 'nothing left behind' : `${unloaded.leaks.length} kinds of things LEFT BEHIND`,
   ];
   return [...(image === null ? [] : [shaLine(image, options.disk ?? '')]), `${parts.join('; ')}.`];
+}
+
+function operations(n: number): string {
+  return n === 1 ? '1 operation' : `${count(n)} operations`;
 }

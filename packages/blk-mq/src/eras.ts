@@ -18,6 +18,10 @@ export interface BlkEra {
   readonly pollsByTag: boolean;
   /** A request of a queue with one hardware queue for several CPUs is ended in a softirq. */
   readonly oneQueueEndsInSoftirq: boolean;
+  /** How the line of a failed request begins and what it tells: all; or its place only, after the function's name. */
+  readonly errorLine: 'full' | 'print_req_error' | 'blk_update_request';
+  /** What a reservation conflict is called there. */
+  readonly reservationName: 'reservation conflict' | 'critical nexus';
   /** I/O priority class that error lines show for I/O without one. */
   readonly prioClass: number;
   /** Function ids with another symbol, or none, in this era. */
@@ -78,6 +82,8 @@ const ERA_4_13: BlkEra = {
   closesInWorker: false,
   pollsByTag: true,
   oneQueueEndsInSoftirq: false,
+  errorLine: 'print_req_error',
+  reservationName: 'critical nexus',
   prioClass: 0,
   symbols: SYMBOLS_4_13,
 };
@@ -91,6 +97,8 @@ export const BLK_ERAS: Readonly<Record<KernelProfile, BlkEra>> = {
     closesInWorker: true,
     pollsByTag: false,
     oneQueueEndsInSoftirq: true,
+    errorLine: 'full',
+    reservationName: 'reservation conflict',
     prioClass: 2,
     symbols: BEFORE_6_12,
   },
@@ -101,9 +109,11 @@ export const BLK_ERAS: Readonly<Record<KernelProfile, BlkEra>> = {
     closesInWorker: false,
     pollsByTag: false,
     oneQueueEndsInSoftirq: true,
+    errorLine: 'full',
+    reservationName: 'critical nexus',
     prioClass: 2,
     symbols: SYMBOLS_6_1,
   },
   '4.13': ERA_4_13,
-  '4.10': ERA_4_13,
+  '4.10': { ...ERA_4_13, errorLine: 'blk_update_request' },
 };

@@ -1,6 +1,6 @@
 /**
  * The line Linux prints for a failed request.
- * Kernel counterpart: block/blk-core.c blk_errors, block/blk-mq.c blk_print_req_error.
+ * Kernel counterpart: block/blk-core.c blk_errors, print_req_error, blk_update_request; block/blk-mq.c blk_print_req_error.
  */
 import { Errno, type ErrnoCode } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
@@ -41,14 +41,42 @@ export function errnoOfStatus(status: P.BlkStatus): number {
   return status === P.BLK_STS_OK ? 0 : -Errno[blkStatusToErrno(status)];
 }
 
+/** The name of a status in the log. */
+function nameOf(blk: Blk, status: P.BlkStatus): string {
+  if (status === P.BLK_STS_RESV_CONFLICT) return blk.era.reservationName;
+  return STATUS[status]?.name ?? 'I/O';
+}
+
+/** Until 4.12 only these had names of their own. */
+const NAMED_BY_4_10: readonly P.BlkStatus[] = [
+  P.BLK_STS_TIMEOUT,
+  P.BLK_STS_NOSPC,
+  P.BLK_STS_TRANSPORT,
+  P.BLK_STS_TARGET,
+  P.BLK_STS_RESV_CONFLICT,
+  P.BLK_STS_MEDIUM,
+];
+
+/** The line of kernels before 5.2: what failed, and where. */
+function shortLine(blk: Blk, rq: RequestImpl, status: P.BlkStatus): string {
+  const caller = blk.era.errorLine;
+  const isNamed = caller === 'print_req_error' || NAMED_BY_4_10.includes(status);
+  const name = isNamed ? nameOf(blk, status) : 'I/O';
+  return `${caller}: ${name} error, dev ${rq.q.disk?.name ?? '?'}, sector ${rq.sector}`;
+}
+
 /** @kernel block/blk-mq.c blk_print_req_error */
 export function printReqError(blk: Blk, rq: RequestImpl, status: P.BlkStatus): void {
   if (!blk.errorLimit.allow()) return;
+  if (blk.era.errorLine !== 'full') {
+    blk.kernel.printk.print('err', shortLine(blk, rq, status));
+    return;
+  }
   const op = rq.cmdFlags & P.REQ_OP_MASK;
   const flags = rq.cmdFlags & ~P.REQ_OP_MASK;
   blk.kernel.printk.print(
     'err',
-    `${STATUS[status]?.name ?? 'I/O'} error, dev ${rq.q.disk?.name ?? '?'}, sector ${rq.sector} ` +
+    `${nameOf(blk, status)} error, dev ${rq.q.disk?.name ?? '?'}, sector ${rq.sector} ` +
       `op 0x${op.toString(16)}:(${blkOpStr(op)}) flags 0x${flags.toString(16)} ` +
       `phys_seg ${rq.nrPhysSegments} prio class ${blk.era.prioClass}`,
   );

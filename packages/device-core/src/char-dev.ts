@@ -13,6 +13,8 @@ const CHRDEV_RANGES: readonly (readonly [number, number])[] = [
   [254, 234],
   [511, 384],
 ];
+/** @kernel include/linux/fs.h CHRDEV_MAJOR_MAX */
+const CHRDEV_MAJOR_MAX = 511;
 /** Dynamic block majors, from above. @kernel block/genhd.c register_blkdev */
 const BLKDEV_RANGES: readonly (readonly [number, number])[] = [[254, 1]];
 /** Names with a number of their own. @kernel include/uapi/linux/major.h BLOCK_EXT_MAJOR */
@@ -43,13 +45,18 @@ function freeMajor(taken: Map<number, string>, ranges: readonly (readonly [numbe
   throw new KernelError('EBUSY', `no major number is left for ${name}`);
 }
 
-/** @kernel fs/char_dev.c alloc_chrdev_region */
-export function allocChrdevRegion(core: DeviceCoreState, name: string, minors: number): number {
+/** A free major number, or the one asked for. Throws EBUSY, EINVAL. @kernel fs/char_dev.c alloc_chrdev_region, register_chrdev_region */
+export function allocChrdevRegion(core: DeviceCoreState, name: string, minors: number, wanted = 0): number {
+  const { chrdevs } = core.tables;
+  if (!(wanted >= 0 && wanted <= CHRDEV_MAJOR_MAX))
+    throw new KernelError('EINVAL', `${name}: major ${wanted}; allowed are 0 to ${CHRDEV_MAJOR_MAX}`);
   if (!(minors >= 1 && minors <= 1 << 20))
     throw new KernelError('EINVAL', `${name}: ${minors} minors; allowed are 1 to 1048576`);
   faultAt(core, `alloc_chrdev_region:${name}`);
-  const major = freeMajor(core.tables.chrdevs, CHRDEV_RANGES, name);
-  core.tables.chrdevs.set(major, name);
+  if (chrdevs.has(wanted))
+    throw new KernelError('EBUSY', `character major ${wanted} belongs to ${chrdevs.get(wanted)}`);
+  const major = wanted === 0 ? freeMajor(chrdevs, CHRDEV_RANGES, name) : wanted;
+  chrdevs.set(major, name);
   return major;
 }
 

@@ -170,7 +170,7 @@ function nodesAndPower(
 > {
   const file = (opened: OpenFile): OpenFileImpl => opened as OpenFileImpl;
   return {
-    allocChrdevRegion: (name, minors) => allocChrdevRegion(core, name, minors),
+    allocChrdevRegion: (name, minors, major) => allocChrdevRegion(core, name, minors, major),
     unregisterChrdevRegion: (major) => void core.tables.chrdevs.delete(major),
     registerBlkdev: (name) => registerBlkdev(core, name),
     unregisterBlkdev: (major) => void core.tables.blkdevs.delete(major),

@@ -284,8 +284,8 @@ export interface DeviceCore {
   readonly uevents: readonly Uevent[];
   subscribeUevents(listener: (event: Uevent) => void): () => void;
 
-  /** Reserves minors under a new major number. @kernel fs/char_dev.c alloc_chrdev_region */
-  allocChrdevRegion(name: string, minors: number): number;
+  /** Reserves minors under a new major number, or under `major` (1 to 511; 0: a new one). Throws EBUSY, EINVAL. @kernel fs/char_dev.c alloc_chrdev_region */
+  allocChrdevRegion(name: string, minors: number, major?: number): number;
   unregisterChrdevRegion(major: number): void;
   /** Major number of block devices. @kernel block/genhd.c register_blkdev */
   registerBlkdev(name: string): number;

@@ -194,9 +194,10 @@ class NvmeDevice implements NvmeController, VirtualFunction {
     if (state.isGone) return;
     state.lookAtTracing();
     if (state.tracing) state.host?.trace(trace.TRACE_MMIO_WRITE, offset, value >>> 0, size, 0);
-    if (offset < NVME_REG_DBS && state.isOffline) ignoreOffline(state, offset, size);
-    else if (offset < NVME_REG_DBS) writeRegister(state, offset, value, size);
-    else if (size === 4 && (offset & 3) === 0) writeDoorbell(state, offset, value >>> 0);
+    if (offset >= NVME_REG_DBS) {
+      if (size === 4 && (offset & 3) === 0) writeDoorbell(state, offset, value >>> 0);
+    } else if (state.isOffline) ignoreOffline(state, offset, size);
+    else writeRegister(state, offset, value, size);
   }
 
   deferred(): void {

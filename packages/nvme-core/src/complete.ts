@@ -94,11 +94,12 @@ function retryReq(rq: Request, nr: NvmeRequestData): void {
 /** @kernel drivers/nvme/host/core.c nvme_end_req */
 function endReq(rq: Request, nr: NvmeRequestData): void {
   logFailure(rq, nr);
-  nr.ctrl.core.blkMq.blkMqEndRequest(rq, nvmeErrorStatus(nr.status));
+  const { core } = nr.ctrl;
+  core.blkMq.blkMqEndRequest(rq, nvmeErrorStatus(core.era.knownStatuses, nr.status));
 }
 
 function logFailure(rq: Request, nr: NvmeRequestData): void {
-  if (nr.status === 0) return;
+  if (nr.status === 0 || !nr.ctrl.core.era.logsErrors) return;
   if ((rq.cmdFlags & REQ_OP_MASK) >= REQ_OP_DRV_IN) {
     if (((rq.q.queuedata as Ns | null)?.head ?? nr.ctrl).passthruErrLogEnabled) logPassthru(rq, nr);
   } else if ((rq.rqFlags & RQF_QUIET) === 0) logError(rq, nr);

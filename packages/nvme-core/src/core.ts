@@ -150,7 +150,7 @@ function acquireAll(core: CoreState): void {
   core.nvmeWq = era.workqueue === null ? core.workqueues.systemWq : alloc(core, era.workqueue);
   core.nvmeResetWq = era.resetWorkqueue === null ? core.nvmeWq : alloc(core, era.resetWorkqueue);
   core.nvmeDeleteWq = era.deleteWorkqueue === null ? core.nvmeWq : alloc(core, era.deleteWorkqueue);
-  core.ctrlMajor = deviceCore.allocChrdevRegion('nvme', NVME_MINORS);
+  core.ctrlMajor = deviceCore.allocChrdevRegion('nvme', NVME_MINORS, core.number('nvme_char_major'));
   register(core, core.nvmeClass);
   if (era.subsystems) register(core, core.subsystemClass);
   if (era.genericDevices) {

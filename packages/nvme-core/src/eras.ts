@@ -41,6 +41,9 @@ export interface EraIoctls {
   readonly subsystemReset: 'transport' | 'write-and-reset' | 'write';
 }
 
+/** Statuses that nvme_error_status knows: all of them; those of media, capacity and optional commands; capacity only. */
+export type KnownStatuses = 'all' | 'media' | 'capacity';
+
 /** A step of nvme_start_ctrl. */
 export type StartStep = 'enable-aen' | 'queue-scan' | 'queue-async-events' | 'start-queues' | 'uevent';
 
@@ -102,6 +105,10 @@ export interface NvmeCoreEra {
    * itself once, and then its descriptors, where the kernel knows them.
    */
   readonly namespaceIdentify: 'descriptors-first' | 'then-descriptors' | 'no-descriptors';
+  /** A command that fails gets a line of its own in the log (nvme_log_error), beside the block layer's. */
+  readonly logsErrors: boolean;
+  /** Which statuses mean more to the block layer than that I/O failed. */
+  readonly knownStatuses: KnownStatuses;
   /** Attribute passthru_err_log_enabled. */
   readonly passthruErrLog: boolean;
   /** Attributes metadata_bytes and nuse of a namespace. */
@@ -161,6 +168,8 @@ const V6_12: NvmeCoreEra = {
   genericDevices: true,
   latencyTolerance: true,
   namespaceIdentify: 'descriptors-first',
+  logsErrors: true,
+  knownStatuses: 'all',
   passthruErrLog: true,
   nsUsageAttributes: true,
   laterCtrlFiles: [],
@@ -264,6 +273,8 @@ const V4_13: NvmeCoreEra = {
   scanSteps: ['identify-ctrl'],
   subsystems: false,
   effectsLog: false,
+  logsErrors: false,
+  knownStatuses: 'media',
   genericDevices: false,
   namespaceIdentify: 'then-descriptors',
   identifyCnsQuirkBelow12: false,
@@ -293,6 +304,7 @@ const V4_10: NvmeCoreEra = {
   finishSteps: ['keep-alive'],
   startSteps: [],
   readsSubnqn: false,
+  knownStatuses: 'capacity',
   latencyTolerance: false,
   namespaceIdentify: 'no-descriptors',
   laterNamespaceFiles: ['nguid'],

@@ -168,11 +168,11 @@ describe('failures', () => {
       [0x01, BLK_STS_NOTSUPP],
       [0x06, 10],
     ];
-    for (const [status, block] of rows) expect(nvmeErrorStatus(status)).toBe(block);
+    for (const [status, block] of rows) expect(nvmeErrorStatus('all', status)).toBe(block);
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 0x7fff }),
-        (status) => nvmeErrorStatus(status) === nvmeErrorStatus(status & 0x7ff),
+        (status) => nvmeErrorStatus('all', status) === nvmeErrorStatus('all', status & 0x7ff),
       ),
     );
   });

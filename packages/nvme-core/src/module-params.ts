@@ -57,6 +57,14 @@ const MODERN: readonly NvmeCoreParam[] = [
   tunable('apst_primary_latency_tol_us', 'ulong', 15000, 'primary latency tolerance'),
   tunable('apst_secondary_latency_tol_us', 'ulong', 100000, 'secondary latency tolerance'),
 ];
+/** Not to be seen in sysfs. */
+const CHAR_MAJOR: NvmeCoreParam = {
+  name: 'nvme_char_major',
+  type: 'int',
+  defaultValue: 0,
+  mode: 0,
+  description: 'major number of /dev/nvme0 and its like; 0: any that is free',
+};
 const V4_TIMEOUTS: readonly NvmeCoreParam[] = [
   byte('admin_timeout', 60, ADMIN_TIMEOUT),
   byte('io_timeout', 30, IO_TIMEOUT),
@@ -67,13 +75,8 @@ const V4_TIMEOUTS: readonly NvmeCoreParam[] = [
 export const NVME_CORE_PARAM_LISTS: Readonly<Record<KernelProfile, readonly NvmeCoreParam[]>> = {
   '6.12': MODERN,
   '6.1': MODERN,
-  '4.13': [
-    ...V4_TIMEOUTS,
-    byte('max_retries', 5, MAX_RETRIES),
-    ...APST,
-    tunable('streams', 'bool', false, 'write hints become streams, on controllers that have directives'),
-  ],
-  '4.10': [...V4_TIMEOUTS, tunable('max_retries', 'uint', 5, MAX_RETRIES)],
+  '4.13': [...V4_TIMEOUTS, byte('max_retries', 5, MAX_RETRIES), ...APST, CHAR_MAJOR],
+  '4.10': [...V4_TIMEOUTS, tunable('max_retries', 'uint', 5, MAX_RETRIES), CHAR_MAJOR],
 };
 
 /** The defaults by name. */

@@ -21,10 +21,25 @@ import {
 } from '@nvme-stack/blk-mq/ports';
 import { Errno, type ErrnoCode, errnoName, KernelError } from '@nvme-stack/kernel';
 import * as sc from '@nvme-stack/nvme-protocol';
+import type { KnownStatuses } from './eras.js';
 
-const BY_STATUS: readonly (readonly [BlkStatus, readonly number[]])[] = [
+type StatusRows = readonly (readonly [BlkStatus, readonly number[]])[];
+
+/** Until 4.12. */
+const CAPACITY: StatusRows = [
   [BLK_STS_OK, [sc.NVME_SC_SUCCESS]],
   [BLK_STS_NOSPC, [sc.NVME_SC_CAP_EXCEEDED]],
+];
+
+/** Until 4.14. */
+const MEDIA: StatusRows = [
+  ...CAPACITY,
+  [BLK_STS_NOTSUPP, [sc.NVME_SC_BAD_ATTRIBUTES]],
+  [BLK_STS_MEDIUM, [sc.NVME_SC_WRITE_FAULT, sc.NVME_SC_READ_ERROR, sc.NVME_SC_UNWRITTEN_BLOCK]],
+];
+
+const ALL: StatusRows = [
+  ...CAPACITY,
   [BLK_STS_TARGET, [sc.NVME_SC_LBA_RANGE, sc.NVME_SC_CMD_INTERRUPTED, sc.NVME_SC_NS_NOT_READY]],
   [
     BLK_STS_NOTSUPP,
@@ -49,12 +64,21 @@ const BY_STATUS: readonly (readonly [BlkStatus, readonly number[]])[] = [
   [BLK_STS_TRANSPORT, [sc.NVME_SC_HOST_PATH_ERROR]],
 ];
 
-const blkStatus = new Uint8Array(sc.NVME_SCT_SC_MASK + 1).fill(BLK_STS_IOERR);
-for (const [block, statuses] of BY_STATUS) for (const status of statuses) blkStatus[status] = block;
+function tableOf(rows: StatusRows): Uint8Array {
+  const table = new Uint8Array(sc.NVME_SCT_SC_MASK + 1).fill(BLK_STS_IOERR);
+  for (const [block, statuses] of rows) for (const status of statuses) table[status] = block;
+  return table;
+}
 
-/** Block status of an NVMe status; what the table does not name is an I/O error. Any context. @kernel drivers/nvme/host/core.c nvme_error_status */
-export function nvmeErrorStatus(status: number): BlkStatus {
-  return blkStatus[status & sc.NVME_SCT_SC_MASK];
+const TABLES: Readonly<Record<KnownStatuses, Uint8Array>> = {
+  all: tableOf(ALL),
+  media: tableOf(MEDIA),
+  capacity: tableOf(CAPACITY),
+};
+
+/** Block status of an NVMe status; what the era's table does not name is an I/O error. Any context. @kernel drivers/nvme/host/core.c nvme_error_status */
+export function nvmeErrorStatus(known: KnownStatuses, status: number): BlkStatus {
+  return TABLES[known][status & sc.NVME_SCT_SC_MASK];
 }
 
 /** Numbers that are not in the kernel package's table: ENOLINK, EREMOTEIO, EBADE, EILSEQ. */

@@ -72,6 +72,7 @@ export type BringUpSteps = readonly (BringUpStep | QueueBranch)[];
 /** A step of nvme_remove. */
 export type RemoveStep =
   | 'deleting'
+  | 'cancel-reset'
   | 'dead-if-absent'
   | 'flush-reset'
   | 'stop'
@@ -108,7 +109,15 @@ export type EnableStep =
 export type QueueStep = 'init' | 'irq';
 
 /** A step of nvme_timeout; the first that has an answer gives it. */
-export type TimeoutStep = 'terminal' | 'bus-recovers' | 'failed' | 'poll' | 'starting' | 'reset' | 'abort';
+export type TimeoutStep =
+  | 'disconnected'
+  | 'terminal'
+  | 'bus-recovers'
+  | 'failed'
+  | 'poll'
+  | 'starting'
+  | 'reset'
+  | 'abort';
 
 /** A workqueue of the module. */
 export interface EraWorkqueue {
@@ -145,7 +154,10 @@ export interface NvmePciEra {
   /** What the lock of a queue is called. */
   readonly queueLock: 'sq_lock' | 'q_lock';
   readonly adminQueueSteps: readonly QueueStep[];
-  /** nvme_configure_admin_queue reads CAP by itself, and maps the admin doorbells when they lie beyond the mapping. */
+  /**
+   * nvme_configure_admin_queue reads CAP by itself, and maps the admin doorbells when they lie beyond the mapping; where it
+   * does not, they cannot be used.
+   */
   readonly adminQueueReadsCap: boolean;
   readonly adminQueueRemaps: boolean;
   /** A controller that ignores CC.EN = 0 gets a function level reset. */

@@ -33,6 +33,8 @@ export interface NvmePciFeatures {
   readonly attributes: readonly string[];
   /** Lends host memory to controllers that ask for it; and takes it back before it disables one that lives. */
   readonly hostMem: 'none' | 'kept' | 'taken-back';
+  /** Asks firmware whether the device must be off while the system sleeps, unless the parameter `noacpi` forbids it. */
+  readonly asksFirmware: boolean;
   /** Large pieces are described by SGLs where the controller takes them. */
   readonly sgls: boolean;
 }
@@ -43,6 +45,7 @@ const MODERN: Omit<NvmePciFeatures, 'idTable' | 'params'> = {
   cmb: { enables: true, keeps: true, shownWhen: 'size' },
   attributes: ['cmb', 'cmbloc', 'cmbsz', 'hmb'],
   hostMem: 'kept',
+  asksFirmware: true,
   sgls: true,
 };
 
@@ -58,6 +61,7 @@ export const NVME_PCI_FEATURES: Readonly<Record<KernelProfile, NvmePciFeatures>>
     cmb: { enables: false, keeps: false, shownWhen: 'mapped' },
     attributes: ['cmb'],
     hostMem: 'taken-back',
+    asksFirmware: false,
     sgls: false,
   },
   '4.10': {
@@ -68,6 +72,7 @@ export const NVME_PCI_FEATURES: Readonly<Record<KernelProfile, NvmePciFeatures>>
     cmb: { enables: false, keeps: false, shownWhen: 'size' },
     attributes: ['cmb'],
     hostMem: 'none',
+    asksFirmware: false,
     sgls: false,
   },
 };

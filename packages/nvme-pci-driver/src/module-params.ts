@@ -73,7 +73,7 @@ const QUEUE_SETS: readonly ParamSpec[] = [
     type: 'bool',
     defaultValue: false,
     mode: 0o444,
-    description: 'what the firmware says of the device counts for nothing',
+    description: 'firmware is not asked whether the device must be off while the system sleeps',
   },
 ];
 const MODERN: readonly ParamSpec[] = [THREADED, CMB_SQES, HOST_MEM, ...QUEUE_SETS];

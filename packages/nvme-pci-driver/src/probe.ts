@@ -6,7 +6,12 @@
  * the reset work, which brings it up; up to 4.13 nobody waits for it.
  */
 import { dmaSetMaskAndCoherent, KernelError, traced } from '@nvme-stack/kernel';
-import { NVME_CTRL_DELETING, NVME_CTRL_RESETTING, NVME_QUIRK_DMA_ADDRESS_BITS_48 } from '@nvme-stack/nvme-core/ports';
+import {
+  NVME_CTRL_DELETING,
+  NVME_CTRL_RESETTING,
+  NVME_QUIRK_DMA_ADDRESS_BITS_48,
+  NVME_QUIRK_SIMPLE_SUSPEND,
+} from '@nvme-stack/nvme-core/ports';
 import type { PciDev } from '@nvme-stack/pci-bus/ports';
 import { bringUp } from './bring-up.js';
 import { removeWork } from './dead-ctrl.js';
@@ -68,7 +73,15 @@ function nvmePciAllocDev(driver: NvmeDriverState, pdev: PciDev, quirks: number):
   const free = (): void => {
     if (!hasCtrl(dev)) freeDevMemory(dev);
   };
-  return { dev, io: new NvmeIo(dev), quirks, undo: [free] };
+  return { dev, io: new NvmeIo(dev), quirks: quirks | firmwareQuirks(dev), undo: [free] };
+}
+
+/** Quirks of the machine, not of the device. */
+function firmwareQuirks({ driver, pdev, kernel, deps }: NvmeDev): number {
+  const asks = driver.features.asksFirmware && driver.params.noacpi !== true;
+  if (!asks || !deps.pciBus.acpiStorageD3(pdev)) return 0;
+  kernel.printk.print('info', `nvme ${pdev.dev.name}: platform quirk: setting simple suspend`);
+  return NVME_QUIRK_SIMPLE_SUSPEND;
 }
 
 function hasCtrl(dev: NvmeDev): boolean {

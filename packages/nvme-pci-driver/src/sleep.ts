@@ -9,6 +9,7 @@ import { NVME_CTRL_LIVE, NVME_QUIRK_SIMPLE_SUSPEND, type NvmeSyncResult } from '
 import { NVME_FEAT_POWER_MGMT, NvmeAdminOpcode, NvmeFeatures } from '@nvme-stack/nvme-protocol';
 import type { NvmeDev } from './dev.js';
 import { nvmeDisablePrepareReset, nvmeTrySchedReset } from './disable.js';
+import { nvmeSetHostMem, nvmeSetupHostMem } from './host-mem.js';
 import { boundOf } from './power.js';
 import type { BoundNvme } from './probe.js';
 import { commandWords } from './queue-commands.js';
@@ -78,6 +79,8 @@ const nvmeSuspend = traced('nvme_suspend', async (device: Device): Promise<void>
 async function enterLowestState({ dev, io }: BoundNvme): Promise<void> {
   const { pciBus } = dev.deps;
   if (dev.ctrl.state !== NVME_CTRL_LIVE) throw new KernelError('EBUSY', `${dev.ctrl.name} is not live`);
+  // A sleeping host may not answer, and a controller may use what it was lent in any power state.
+  if (dev.hmb && (await nvmeSetHostMem(dev, 0)) < 0) throw new KernelError('EIO', `${dev.ctrl.name}: host memory buffer`);
   const { status, result } = await nvmeGetPowerState(dev);
   if (status < 0) throw new KernelError('EIO', `${dev.ctrl.name}: Power Management`);
   dev.lastPowerState = status === 0 ? result : SHUT_DOWN;
@@ -97,8 +100,8 @@ async function enterLowestState({ dev, io }: BoundNvme): Promise<void> {
 const nvmeResume = traced('nvme_resume', async (device: Device): Promise<void> => {
   const bound = boundOf(device);
   const { dev } = bound;
-  if (dev.lastPowerState !== SHUT_DOWN && (await nvmeSetPowerState(dev, dev.lastPowerState)) === 0) return;
-  wakeUp(bound);
+  if (dev.lastPowerState === SHUT_DOWN || (await nvmeSetPowerState(dev, dev.lastPowerState)) !== 0) wakeUp(bound);
+  else if ((await nvmeSetupHostMem(dev)) !== 0) wakeUp(bound);
 });
 
 /** @kernel drivers/nvme/host/pci.c nvme_dev_pm_ops */

@@ -50,6 +50,11 @@ interface Late {
 type Step = (late: Late) => Promise<number | null> | number | null;
 
 const STEPS: Readonly<Record<TimeoutStep, Step>> = {
+  // Whoever waits for a reset of what is not there any more would wait for ever, and its removal for him.
+  disconnected: ({ dev }) => {
+    if (dev.pdev.errorState === 'perm-failure') dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DELETING);
+    return null;
+  },
   terminal: (late) => (isTerminal(late.dev) ? disableAndReset(late) : null),
   // While the bus recovers from an error, a reset would spoil it.
   'bus-recovers': ({ dev }) => (dev.pdev.errorState === 'normal' ? null : BLK_EH_RESET_TIMER),

@@ -75,13 +75,23 @@ function place(segment: PciSegment, claim: Claim): void {
     logAssigned(claim);
     return;
   }
-  const label = `BAR ${bar.index}`;
+  const label = labelOf(claim);
   if (pdev.subsystem.era.namesBarFirst) pciLog(pdev, 'warn', `${label} ${bar.text()}: can't assign; no space`);
   else pciLog(pdev, 'warn', `${label}: no space for ${bar.text()}`);
 }
 
-function logAssigned({ bar, pdev, offset }: Claim): void {
-  const label = offset < 0 ? 'bridge window' : `BAR ${bar.index}`;
+/** Kernels that number resources count those of virtual functions after the expansion ROM's. */
+const FIRST_VF_RESOURCE = 7;
+
+function labelOf({ bar, pdev, offset }: Claim): string {
+  if (offset < 0) return 'bridge window';
+  if (pdev.sriov?.bars.includes(bar) !== true) return `BAR ${bar.index}`;
+  return pdev.subsystem.era.namesBarFirst ? `VF BAR ${bar.index}` : `BAR ${FIRST_VF_RESOURCE + bar.index}`;
+}
+
+function logAssigned(claim: Claim): void {
+  const { bar, pdev } = claim;
+  const label = labelOf(claim);
   const text = pdev.subsystem.era.namesBarFirst
     ? `${label} ${bar.text()}: assigned`
     : `${label}: assigned ${bar.text()}`;

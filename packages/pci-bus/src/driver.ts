@@ -7,9 +7,10 @@ import { KernelError, traced } from '@nvme-stack/kernel';
 import { PciDriverRecord } from './driver-record.js';
 import { assignIrq, freeAssignedIrq } from './intx.js';
 import { pciMatchDevice } from './match.js';
-import { PCI_UNKNOWN, type PciDevice } from './pci-device.js';
+import { PCI_UNKNOWN, type PciDevice, pciLog } from './pci-device.js';
 import type { PciSubsystem } from './pci-subsystem.js';
 import type { PciDeviceId, PciDriver } from './ports.js';
+import { pciDeviceCanProbe } from './sriov-state.js';
 
 /** @kernel drivers/pci/pci-driver.c __pci_register_driver */
 export const pciRegisterDriver = traced(
@@ -47,6 +48,8 @@ function forget(subsystem: PciSubsystem, record: PciDriverRecord): void {
 export const pciDeviceProbe = traced('pci_device_probe', async (dev: Device): Promise<void> => {
   const pdev = dev.container as PciDevice;
   const record = driverOf(pdev, dev);
+  if (!pciDeviceCanProbe(pdev))
+    throw new KernelError('ENODEV', `${pdev.name} is a virtual function, and not to be probed`);
   assignIrq(pdev);
   try {
     const id = pciMatchDevice(record, pdev);
@@ -113,7 +116,7 @@ export const pciDeviceRemove = traced('pci_device_remove', async (dev: Device): 
   await record.driver.remove(pdev);
   freeAssignedIrq(pdev);
   pdev.driver = null;
-  if (pdev.subsystem.era.warnsOfLeftVfs && (pdev.sriov?.functions.length ?? 0) > 0)
+  if (pdev.subsystem.era.sriov.warnsOfLeftVfs && (pdev.sriov?.functions.length ?? 0) > 0)
     pciLog(pdev, 'warn', 'driver left SR-IOV enabled after remove');
   // The next driver powers it up from whatever state it was left in.
   if (pdev.currentState === 0) pdev.currentState = PCI_UNKNOWN;

@@ -4,6 +4,37 @@
  */
 import type { KernelProfile } from '@nvme-stack/kernel';
 
+/** Virtual functions in one kernel version. */
+export interface SriovEra {
+  /** Files of a physical function, in their order. */
+  readonly files: readonly string[];
+  /** Whose probe `sriov_drivers_autoprobe` forbids: nobody's, every virtual function's (since 4.12), those without a driver_override (since 5.3). */
+  readonly autoprobe: 'no-one' | 'all' | 'without-override';
+  /** A driver that leaves virtual functions behind when it goes is told of, since 4.19. */
+  readonly warnsOfLeftVfs: boolean;
+}
+
+const SRIOV_FILES = [
+  'sriov_totalvfs',
+  'sriov_numvfs',
+  'sriov_offset',
+  'sriov_stride',
+  'sriov_vf_device',
+  'sriov_drivers_autoprobe',
+];
+const SRIOV_6: SriovEra = { files: SRIOV_FILES, autoprobe: 'without-override', warnsOfLeftVfs: true };
+/** Offset, stride and device came with 4.15. */
+const SRIOV_4_13: SriovEra = {
+  files: ['sriov_totalvfs', 'sriov_numvfs', 'sriov_drivers_autoprobe'],
+  autoprobe: 'all',
+  warnsOfLeftVfs: false,
+};
+const SRIOV_4_10: SriovEra = {
+  files: ['sriov_totalvfs', 'sriov_numvfs'],
+  autoprobe: 'no-one',
+  warnsOfLeftVfs: false,
+};
+
 /** The PCI subsystem of one kernel version. */
 export interface PciEra {
   /** Function ids that have another symbol, or none, in this version. */
@@ -14,8 +45,7 @@ export interface PciEra {
   readonly checksAffinityAgainstMinVecs: boolean;
   /** INTx vectors are refused to a device without an interrupt line. */
   readonly intxNeedsIrq: boolean;
-  /** A driver that leaves virtual functions behind when it goes is told of, since 4.19. */
-  readonly warnsOfLeftVfs: boolean;
+  readonly sriov: SriovEra;
   /** `BAR 0 [mem …]: assigned` instead of `BAR 0: assigned [mem …]`. */
   readonly namesBarFirst: boolean;
 }
@@ -32,7 +62,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: true,
     checksAffinityAgainstMinVecs: false,
     intxNeedsIrq: true,
-    warnsOfLeftVfs: true,
+    sriov: SRIOV_6,
     namesBarFirst: true,
   },
   '6.1': {
@@ -40,7 +70,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: false,
     checksAffinityAgainstMinVecs: false,
     intxNeedsIrq: true,
-    warnsOfLeftVfs: true,
+    sriov: SRIOV_6,
     namesBarFirst: false,
   },
   '4.13': {
@@ -48,7 +78,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: false,
     checksAffinityAgainstMinVecs: true,
     intxNeedsIrq: false,
-    warnsOfLeftVfs: false,
+    sriov: SRIOV_4_13,
     namesBarFirst: false,
   },
   '4.10': {
@@ -56,7 +86,7 @@ const ERAS: Readonly<Record<KernelProfile, PciEra>> = {
     perDeviceMsiDomains: false,
     checksAffinityAgainstMinVecs: false,
     intxNeedsIrq: false,
-    warnsOfLeftVfs: false,
+    sriov: SRIOV_4_10,
     namesBarFirst: false,
   },
 };

@@ -71,6 +71,7 @@ function configuration(of: ByDevice) {
       of(pdev).stateSaved = false;
     },
     pcieAspmEnabled: (pdev) => pcieAspmEnabled(of(pdev)),
+    acpiStorageD3: (pdev) => of(pdev).segment.bridge.storageD3Enable?.(pdev.busNumber, pdev.devfn) === true,
   } satisfies Partial<PciBus>;
 }
 

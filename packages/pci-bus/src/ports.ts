@@ -40,6 +40,8 @@ export interface PciHostBridge {
   readonly msiDomain: IrqDomain | null;
   /** The line and chip an INTx pin (1..4) of a slot is routed to; null: none. */
   intxRoute(devfn: number, pin: number): { readonly hwirq: number; readonly chip: IrqChip } | null;
+  /** Firmware's property `StorageD3Enable` of a place; left out: firmware says nothing of any. */
+  storageD3Enable?(bus: number, devfn: number): boolean;
   readonly numaNode: number;
   /** The platform calls this when a slot's presence changes (hot-plug); pci-bus sets it. */
   onHotplug: ((event: { readonly bus: number; readonly devfn: number; readonly present: boolean }) => void) | null;
@@ -184,6 +186,8 @@ export interface PciBus {
   pciForgetState(pdev: PciDev): void;
   /** Whether its link may sleep by itself; false where there is no link above it. @kernel drivers/pci/pcie/aspm.c pcie_aspm_enabled */
   pcieAspmEnabled(pdev: PciDev): boolean;
+  /** Whether firmware wants it off while the system sleeps. @kernel drivers/acpi/device_pm.c acpi_storage_d3 */
+  acpiStorageD3(pdev: PciDev): boolean;
   /** @kernel drivers/pci/pci.c pci_set_power_state */
   pciSetPowerState(pdev: PciDev, state: 0 | 1 | 2 | 3): Promise<void>;
   /** Function-level reset; throws ENOTTY when the function has none. @kernel drivers/pci/pci.c pcie_flr */

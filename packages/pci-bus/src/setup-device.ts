@@ -31,7 +31,7 @@ export const pciSetupDevice = traced('pci_setup_device', (pdev: PciDevice, vendo
   pdev.pin = readConfig(pdev, regs.PCI_INTERRUPT_PIN, 1);
   if (pdev.pin > 4) pdev.pin = 0;
   readSubsystem(pdev);
-  describe(pdev);
+  describeFunction(pdev);
   pciReadBases(pdev, pdev.headerType === regs.PCI_HEADER_TYPE_NORMAL ? PCI_STD_NUM_BARS : 2);
 });
 
@@ -47,7 +47,8 @@ function readSubsystem(pdev: PciDevice): void {
   pdev.subsystemDevice = readConfig(pdev, at + 6, 2);
 }
 
-function describe(pdev: PciDevice): void {
+/** The log line of a function that was found. */
+export function describeFunction(pdev: PciDevice): void {
   const kind = EXPRESS_TYPE_NAMES[expressType(pdev)] ?? 'conventional PCI endpoint';
   const id = `[${digitsOf(pdev.vendor, 4)}:${digitsOf(pdev.device, 4)}]`;
   const suffix = pdev.subsystem.era.namesBarFirst ? ` ${kind}` : '';

@@ -19,3 +19,10 @@ export interface PciSriov {
   readonly functions: PciDevice[];
   driversAutoprobe: boolean;
 }
+
+/** Whether drivers may have a function; a virtual one's physical function has a say. @kernel drivers/pci/pci-driver.c pci_device_can_probe */
+export function pciDeviceCanProbe({ physfn, driverOverride, subsystem }: PciDevice): boolean {
+  const { autoprobe } = subsystem.era.sriov;
+  if (physfn === null || physfn.sriov === null || physfn.sriov.driversAutoprobe || autoprobe === 'no-one') return true;
+  return autoprobe === 'without-override' && driverOverride !== null;
+}

@@ -2,16 +2,16 @@
  * Virtual functions: the capability, enabling a number of them, and `sriov_numvfs`.
  * Kernel counterpart: drivers/pci/iov.c. Spec: [SR-IOV] 1.1 §3.3.
  */
-import type { AttributeGroup } from '@nvme-stack/device-core/ports';
+import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
 import { KernelError, msleep, traced, withMutex } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
-import { changeWord, readConfig, writeConfig } from './access.js';
+import { changeWord, findCapability, readConfig, writeConfig } from './access.js';
 import { pciBusAddDevice, pciDeviceAdd } from './add-device.js';
 import * as iov from './pci-constants.js';
 import { PciDevice, pciLog } from './pci-device.js';
 import { PciBar } from './pci-resource.js';
 import { pciStopAndRemoveBusDevice } from './remove.js';
-import { sizeBar } from './setup-device.js';
+import { describeFunction, sizeBar } from './setup-device.js';
 import type { PciSriov } from './sriov-state.js';
 
 /** Notes the capability and the places its functions will need. @kernel drivers/pci/iov.c sriov_init */
@@ -25,6 +25,7 @@ export function sriovInit(pdev: PciDevice, offset: number): void {
     if (one === null) continue;
     vfBarBytes[index] = one.sizeBytes;
     bars[index] = new PciBar(index, one.sizeBytes * totalVfs, one.is64Bit, one.prefetchable, one.sizeBytes);
+    logBar(pdev, one, bars[index] as PciBar, offset, totalVfs);
     if (one.is64Bit) index++;
   }
   pdev.sriov = {
@@ -38,6 +39,18 @@ export function sriovInit(pdev: PciDevice, offset: number): void {
     functions: [],
     driversAutoprobe: true,
   };
+}
+
+/** One BAR of a virtual function, and the room for those of all. */
+function logBar(pdev: PciDevice, one: PciBar, all: PciBar, offset: number, totalVfs: number): void {
+  const { index } = one;
+  if (pdev.subsystem.era.namesBarFirst) {
+    pciLog(pdev, 'info', `VF BAR ${index} ${one.text()}`);
+    pciLog(pdev, 'info', `VF BAR ${index} ${all.text()}: contains BAR ${index} for ${totalVfs} VFs`);
+    return;
+  }
+  pciLog(pdev, 'info', `reg 0x${(offset + iov.PCI_SRIOV_BAR + 4 * index).toString(16)}: ${one.text()}`);
+  pciLog(pdev, 'info', `VF(n) BAR${index} space: ${all.text()} (contains BAR${index} for ${totalVfs} VFs)`);
 }
 
 /** Enables so many virtual functions, or none; returns how many there are. @kernel drivers/pci/iov.c pci_sriov_configure_simple */
@@ -86,6 +99,8 @@ async function addVirtfn(pdev: PciDevice, sriov: PciSriov, number: number): Prom
   if (classRevision === 0xffffffff) throw new KernelError('ENODEV', `${vf.name} does not answer`);
   vf.class = classRevision >>> 8;
   vf.revision = classRevision & 0xff;
+  vf.expressCap = findCapability(vf, regs.PCI_CAP_ID_EXP);
+  describeFunction(vf);
   for (const bar of sriov.bars) {
     if (bar === null || bar.resource === null) continue;
     const size = sriov.vfBarBytes[bar.index] as number;
@@ -99,7 +114,7 @@ async function addVirtfn(pdev: PciDevice, sriov: PciSriov, number: number): Prom
   const { core } = pdev.subsystem;
   core.sysfsCreateLink(pdev.dev.kobj, `virtfn${number}`, vf.dev.kobj);
   core.sysfsCreateLink(vf.dev.kobj, 'physfn', pdev.dev.kobj);
-  if (sriov.driversAutoprobe) await pciBusAddDevice(vf);
+  await pciBusAddDevice(vf);
 }
 
 /** @kernel drivers/pci/iov.c sriov_disable */
@@ -143,28 +158,29 @@ async function numvfsStore(pdev: PciDevice, sriov: PciSriov, text: string): Prom
   });
 }
 
-/** Files of a physical function. @kernel drivers/pci/iov.c sriov_pf_dev_attrs */
+/** Files of a physical function; which of them there are is the era's. @kernel drivers/pci/iov.c sriov_pf_dev_attrs */
 export function sriovAttributes(pdev: PciDevice, sriov: PciSriov): AttributeGroup {
-  return {
-    attributes: [
-      { name: 'sriov_totalvfs', mode: 0o444, show: () => `${sriov.totalVfs}\n` },
-      {
-        name: 'sriov_numvfs',
-        mode: 0o644,
-        show: () => `${sriov.functions.length}\n`,
-        store: (text) => numvfsStore(pdev, sriov, text),
+  const shown = (name: string, text: () => string): Attribute => ({ name, mode: 0o444, show: () => `${text()}\n` });
+  const all: readonly Attribute[] = [
+    shown('sriov_totalvfs', () => `${sriov.totalVfs}`),
+    {
+      name: 'sriov_numvfs',
+      mode: 0o644,
+      show: () => `${sriov.functions.length}\n`,
+      store: (text) => numvfsStore(pdev, sriov, text),
+    },
+    shown('sriov_offset', () => `${sriov.firstVfOffset}`),
+    shown('sriov_stride', () => `${sriov.vfStride}`),
+    shown('sriov_vf_device', () => sriov.vfDevice.toString(16)),
+    {
+      name: 'sriov_drivers_autoprobe',
+      mode: 0o644,
+      show: () => `${sriov.driversAutoprobe ? 1 : 0}\n`,
+      store: (text) => {
+        sriov.driversAutoprobe = text.trim() === '1';
       },
-      { name: 'sriov_offset', mode: 0o444, show: () => `${sriov.firstVfOffset}\n` },
-      { name: 'sriov_stride', mode: 0o444, show: () => `${sriov.vfStride}\n` },
-      { name: 'sriov_vf_device', mode: 0o444, show: () => `${sriov.vfDevice.toString(16)}\n` },
-      {
-        name: 'sriov_drivers_autoprobe',
-        mode: 0o644,
-        show: () => `${sriov.driversAutoprobe ? 1 : 0}\n`,
-        store: (text) => {
-          sriov.driversAutoprobe = text.trim() === '1';
-        },
-      },
-    ],
-  };
+    },
+  ];
+  const { files } = pdev.subsystem.era.sriov;
+  return { attributes: all.filter(({ name }) => files.includes(name)) };
 }

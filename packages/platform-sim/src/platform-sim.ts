@@ -45,7 +45,11 @@ class PlatformSimImpl implements PlatformSim {
     for (const { devfn, function: fn } of deps.chipset === 'none' ? [] : q35Functions())
       this.board.root.insert(devfn, fn);
     for (const description of deps.rootPorts ?? []) this.addRootPort(description);
-    for (const slot of deps.slots) this.insert(slot, slot.function);
+    const storageD3: { readonly bus: BoardBus; readonly devfn: number }[] = [];
+    for (const slot of deps.slots) {
+      const place = this.insert(slot, slot.function);
+      if (slot.storageD3Enable === true) storageD3.push(place);
+    }
     const ops =
       mirror === null
         ? createDmaDirect(kernel.memory, iommu, kernel.live)
@@ -63,6 +67,7 @@ class PlatformSimImpl implements PlatformSim {
       dmaOps: () => ops,
       msiDomain: deps.msi === false ? null : board.vectors,
       intxRoute: (devfn, pin) => ({ hwirq: board.ioApic.lineOf(devfn, pin), chip: board.ioApic }),
+      storageD3Enable: (number, devfn) => storageD3.some((at) => at.bus.number === number && at.devfn === devfn),
       numaNode: deps.numaNode ?? -1,
       onHotplug: null,
     };

@@ -20,6 +20,8 @@ export interface SlotAddress {
 /** A function and its place. */
 export interface SlotDescription extends SlotAddress {
   readonly function: PciFunction;
+  /** Firmware wants what is in this place off while the system sleeps (`StorageD3Enable`). Default false. */
+  readonly storageD3Enable?: boolean;
 }
 
 /** A PCI Express root port with a hot-plug slot behind it. */

@@ -3,7 +3,7 @@
  * whole run is as on any machine; without one of them something is wrong that can be seen.
  */
 import type { CoherentMemory, DmaOps, KernelProfile } from '@nvme-stack/kernel/ports';
-import type { Machine } from '@nvme-stack/machine';
+import type { Disk, Machine } from '@nvme-stack/machine';
 import { NVME_IOCTL_ADMIN_CMD, type NvmePassthruCmd } from '@nvme-stack/nvme-core/ports';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { describe, expect, it } from 'vitest';
@@ -12,18 +12,17 @@ import { codeOf, firstDifference, KIB, leftBehind, log, MIB, pattern } from './b
 
 const SQE_BYTES = 64;
 const CQE_BYTES = 16;
-const DOORBELL_BYTES = 4;
 const SMALL_LIST_BYTES = 256;
-const PAGE_BYTES = 4096;
+/** The smallest queue's; pages of shadow doorbells are smaller, two words for each queue. */
+const LEAST_QUEUE_BYTES = 32 * CQE_BYTES;
 const DEPTH = 1024;
 
 type Move = 'publish' | 'acquire';
 /** Which calls a driver without that barrier would leave out. */
 type Barrier = (move: Move, lengthBytes: number, memory: CoherentMemory) => boolean;
 
-/** Shadow doorbells have a page each; queues of 1024 entries and the pools' blocks are moved in other sizes. */
 const isDoorbell = (lengthBytes: number, { sizeBytes }: CoherentMemory): boolean =>
-  lengthBytes === DOORBELL_BYTES && sizeBytes === PAGE_BYTES;
+  lengthBytes === 4 && sizeBytes < LEAST_QUEUE_BYTES;
 
 const BARRIERS = {
   'between the command and the doorbell': (move, length) => move === 'publish' && length === SQE_BYTES,
@@ -77,8 +76,7 @@ async function weakMachine(profile: KernelProfile): Promise<WeakMachine> {
 }
 
 /** Many commands at once, so that doorbells are left unrung: which of them failed, and how. */
-async function crowd(machine: Machine, salt: number): Promise<readonly unknown[]> {
-  const disk = machine.disk('nvme0n1');
+async function crowd(disk: Disk, salt: number): Promise<readonly unknown[]> {
   const at = Array.from({ length: 48 }, (_, i) => MIB + i * 4 * KIB);
   const written = await Promise.all(at.map((offset) => codeOf(disk.write(offset, pattern(4 * KIB, salt + offset)))));
   const read = await codeOf(disk.read(MIB, 48 * 4 * KIB));
@@ -107,7 +105,7 @@ async function wholeRun(machine: Machine): Promise<{ readonly seen: readonly unk
       seen.push(await codeOf(read()), difference);
     }
     seen.push(await codeOf(disk.flush()), await codeOf(disk.discard(0, 4 * KIB)));
-    seen.push(...(await crowd(machine, salt)), await threshold(machine));
+    seen.push(...(await crowd(disk, salt)), await threshold(machine));
     if (salt === 1) seen.push(await codeOf(machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1')));
   }
   return { seen, log: log(machine).slice(from) };

@@ -108,6 +108,7 @@ describe('use_threaded_interrupts', () => {
   it.each([
     ['msix', {}],
     ['msi', { interrupts: 'msi' as const }],
+    ['intx', { interrupts: 'intx' as const }],
   ])('has completions handled in a task of the interrupt (%s)', async (_, nvme) => {
     const machine = await started(nvme, { use_threaded_interrupts: 1 }, { trace: 'full' });
     await usesEveryCpu(machine);

@@ -3,6 +3,7 @@ import type { Machine } from '@nvme-stack/machine';
 import { describe, expect, it } from 'vitest';
 import { codeOf, Faults, leftBehind, machineWith, SECOND_NS } from './bench.js';
 
+const OLD = ['4.13', '4.10'] as const;
 const NVME = '/sys/module/nvme/parameters';
 const CORE = '/sys/module/nvme_core/parameters';
 
@@ -54,7 +55,7 @@ describe('parameters', () => {
     [
       '4.13',
       { max_host_mem_size_mb: '128', use_cmb_sqes: 'Y' },
-      { ...V4_10_CORE, default_ps_max_latency_us: '100000', force_apst: 'N', streams: 'N' },
+      { ...V4_10_CORE, default_ps_max_latency_us: '100000', force_apst: 'N' },
     ],
     ['4.10', { use_cmb_sqes: 'Y' }, V4_10_CORE],
   ] as const)('of both modules on %s are those of that kernel', async (profile, nvme, core) => {
@@ -100,6 +101,25 @@ describe('parameters', () => {
     expect(await codeOf(machine.sysfs.write(`${CORE}/${name}`, '256'))).toBe('ERANGE');
     await machine.sysfs.write(`${CORE}/${name}`, '255');
     expect(machine.sysfs.read(`${CORE}/${name}`)).toBe('255\n');
+  });
+
+  it.each(OLD)('nvme_char_major is the major number of /dev/nvme0 on %s, and not to be seen', async (profile) => {
+    const machine = await machineWith({}, { profile });
+    await machine.modprobe('nvme_core', { nvme_char_major: 240 });
+    await machine.modprobe('nvme');
+    await machine.run(SECOND_NS);
+    expect(machine.subsystems.deviceCore.statNode('/dev/nvme0').devt.major).toBe(240);
+    expect(machine.procfs.read('/proc/devices')).toMatch(/^240 nvme$/m);
+    expect(machine.sysfs.exists(`${CORE}/nvme_char_major`)).toBe(false);
+    expect(await leftBehind(machine)).toEqual([]);
+    expect(machine.procfs.read('/proc/devices')).not.toMatch(/^240 /m);
+    expect(await codeOf(machine.modprobe('nvme_core', { nvme_char_major: 512 }))).toBe('EINVAL');
+    expect(machine.sysfs.exists('/sys/module/nvme_core')).toBe(false);
+  });
+
+  it.each(['6.12', '6.1'] as const)('nvme_char_major is unknown to %s', async (profile) => {
+    const machine = await machineWith({}, { profile });
+    expect(await codeOf(machine.modprobe('nvme_core', { nvme_char_major: 240 }))).toBe('EINVAL');
   });
 
   it('write_queues and poll_queues take effect with the next reset', async () => {

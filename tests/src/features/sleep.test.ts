@@ -32,28 +32,43 @@ const LAPTOP: Nvme = {
 };
 
 /** The controller stands behind a root port whose link firmware lets sleep. */
-const behindPort: MachineOptions = {
-  parts: {
-    platform: (deps) => {
-      const [slot] = deps.slots;
-      return createPlatformSim({
-        ...deps,
-        rootPorts: [{ slot: 4 }],
-        slots: [{ slot: 4, behindPort: true, function: (slot as (typeof deps.slots)[number]).function }],
-      });
+function behindPort(storageD3Enable: boolean): MachineOptions {
+  return {
+    parts: {
+      platform: (deps) => {
+        const [slot] = deps.slots;
+        const { function: fn } = slot as (typeof deps.slots)[number];
+        return createPlatformSim({
+          ...deps,
+          rootPorts: [{ slot: 4 }],
+          slots: [{ slot: 4, behindPort: true, function: fn, storageD3Enable }],
+        });
+      },
     },
-  },
-};
+  };
+}
 
-async function laptop(profile: (typeof PROFILES)[number], faults: FaultRule[] = [], aspm = true): Promise<Machine> {
-  const machine = await createMachine({ profile, cpus: 2, nvme: [{ ...LAPTOP, faults: { faults } }] }, behindPort);
+interface LaptopOptions {
+  /** Firmware lets the link sleep; and wants the controller off while the system does. */
+  readonly aspm?: boolean;
+  readonly storageD3Enable?: boolean;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+async function laptop(
+  profile: (typeof PROFILES)[number],
+  faults: FaultRule[] = [],
+  { aspm = true, storageD3Enable = false, params = {} }: LaptopOptions = {},
+): Promise<Machine> {
+  const description: MachineDescription = { profile, cpus: 2, nvme: [{ ...LAPTOP, faults: { faults } }] };
+  const machine = await createMachine(description, behindPort(storageD3Enable));
   const { pciBus } = machine.subsystems;
   await machine.task('firmware', async () => {
     const port = pciBus.pciGetDevice(PORT_BDF);
     if (port === null) throw new Error('no port');
     if (aspm) pciBus.pciWriteConfigWord(port, pciBus.pciFindCapability(port, 0x10) + PCI_EXP_LNKCTL, ASPM_L1);
   });
-  await machine.modprobe('nvme');
+  await machine.modprobe('nvme', params);
   await machine.settle();
   await machine.disk('nvme0n1').write(0, pattern(4096));
   return machine;
@@ -101,6 +116,32 @@ describe('a sleep that leaves the power on', () => {
     },
   );
 
+  const PLATFORM_QUIRK = `nvme ${ENDPOINT_BDF}: platform quirk: setting simple suspend`;
+
+  it.each(['6.12', '6.1'] as const)('shuts the controller down where firmware wants it off (%s)', async (profile) => {
+    const machine = await laptop(profile, [], { storageD3Enable: true });
+    expect(log(machine)).toContain(PLATFORM_QUIRK);
+    const from = machine.trace.entries.length;
+    await machine.suspend('freeze');
+    expect([powerCommands(machine, from), shutDowns(machine, from)]).toEqual([[], 1]);
+    await machine.resume();
+    await machine.settle();
+    await dataIsThere(machine);
+    expect(await leftBehind(machine)).toEqual([]);
+  });
+
+  it.each(['6.12', '6.1'] as const)('does not ask firmware with noacpi (%s)', async (profile) => {
+    const machine = await laptop(profile, [], { storageD3Enable: true, params: { noacpi: true } });
+    expect(log(machine)).not.toContain(PLATFORM_QUIRK);
+    const from = machine.trace.entries.length;
+    await machine.suspend('freeze');
+    expect([powerCommands(machine, from), shutDowns(machine, from)]).toEqual([['get', 2], 0]);
+  });
+
+  it.each(['4.13', '4.10'] as const)('is no matter of firmware for %s', async (profile) => {
+    expect(log(await laptop(profile, [], { storageD3Enable: true }))).not.toContain(PLATFORM_QUIRK);
+  });
+
   it('shuts the controller down when it refuses the state, and resets it on the way back', async () => {
     const machine = await laptop('6.12', [
       { kind: 'status', command: 'setFeatures', fid: POWER_MANAGEMENT, status: 0x4002 },
@@ -117,7 +158,7 @@ describe('a sleep that leaves the power on', () => {
   });
 
   it.each<[string, () => Promise<Machine>]>([
-    ['its link may not sleep', () => laptop('6.12', [], false)],
+    ['its link may not sleep', () => laptop('6.12', [], { aspm: false })],
     ['it has one power state only', () => running({}, { trace: 'full' })],
     ['the era knows no better', () => laptop('4.13')],
   ])('shuts the controller down when %s', async (_why, make) => {

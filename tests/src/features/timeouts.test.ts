@@ -202,6 +202,7 @@ describe('a command that fails', () => {
     expect(await leftBehind(machine)).toEqual([]);
   });
 
+  // @acceptance 115
   it('completed under a wrong identifier is reported, and ends by its time-out', async () => {
     const faults = new Faults();
     const machine = await running({}, { cpus: 1 }, { faultPlans: [faults] });

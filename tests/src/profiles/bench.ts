@@ -1,4 +1,6 @@
 /** What the profile tests share: a traced machine of one kernel, and what a run did as functions, registers and commands. */
+import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
+import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
 import type { KernelProfile, TraceEntry } from '@nvme-stack/kernel/ports';
 import { createMachine, type Machine, type MachineDescription, type MachineOptions } from '@nvme-stack/machine';
 
@@ -108,4 +110,37 @@ export async function leftBehind(machine: Machine): Promise<unknown[]> {
   await machine.rmmod('nvme');
   await machine.rmmod('nvme_core');
   return machine.leaks();
+}
+
+/** How many reads `plugged` makes. */
+export const READS = 8;
+
+/** Eight reads of one task under one plug, on one of two CPUs: with one hardware queue a scheduler would stand between. */
+export async function plugged(machine: Machine): Promise<void> {
+  await machine.task(
+    'reader',
+    async ({ blkMq, kernel }) => {
+      const page = kernel.memory.allocPages(1, 'test');
+      const found = blkMq.lookup('nvme0n1');
+      if (found === null) throw new Error('no disk');
+      const done = new Completion(kernel, 'eight reads');
+      const plug = blkMq.blkStartPlug();
+      for (let i = 0; i < READS; i++) {
+        const bio = blkMq.allocBio(1);
+        bio.disk = found.disk;
+        bio.opf = REQ_OP_READ;
+        bio.sector = i * 64;
+        bio.vecAddr[0] = page;
+        bio.vecLengthBytes[0] = 512;
+        bio.vcnt = 1;
+        bio.sizeBytes = 512;
+        bio.endIo = () => complete(done);
+        blkMq.submitBio(bio);
+      }
+      blkMq.blkFinishPlug(plug);
+      for (let i = 0; i < READS; i++) await waitForCompletion(done);
+      kernel.memory.freePages(page, 1);
+    },
+    0,
+  );
 }

@@ -37,7 +37,9 @@ async function capable(profile: KernelProfile): Promise<Machine> {
 }
 
 function deviceOf(machine: Machine): NvmeDev {
-  return (machine.device(NVME_BDF).pdev?.dev.driverData as { readonly dev: NvmeDev }).dev;
+  const { pdev } = machine.device(NVME_BDF);
+  if (pdev === null) throw new Error('no device');
+  return (pdev.dev.driverData as { readonly dev: NvmeDev }).dev;
 }
 
 /** Members that are there in one era and not in another, as Linux has them. */

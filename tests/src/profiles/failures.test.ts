@@ -80,6 +80,25 @@ describe('a controller that does not come up', () => {
     },
   );
 
+  // @acceptance 71
+  it('is no device for the driver of 6.12, whose probe says so to the bus; that is no line in the log', async () => {
+    const plan: FaultPlan = {
+      register: (offset, value, isWrite) => (!isWrite && offset === 0x1c ? 0xffffffff : value),
+    };
+    const machine = await machineOf('6.12', {}, { faultPlans: [plan] });
+    const entries = await during(machine, async () => {
+      await machine.modprobe('nvme');
+      await machine.settle();
+    });
+    expect(calls(entries, 'nvme_pci_enable').length).toBe(1);
+    expect(symbols(entries)).not.toContain('nvme_reset_work');
+    expect(log(machine).filter((line) => /fail|error|Removing/i.test(line))).toEqual([]);
+    expect(machine.sysfs.exists(`/sys/bus/pci/devices/${NVME_BDF}/driver`)).toBe(false);
+    expect(machine.sysfs.exists('/sys/class/nvme/nvme0')).toBe(false);
+    expect(await leftBehind(machine)).toEqual([]);
+    expect(enabled(machine)).toBe(0);
+  });
+
   // @acceptance 67
   it.each([
     ['pci_enable_device', 1, -12],

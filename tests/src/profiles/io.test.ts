@@ -1,11 +1,9 @@
-import { BLK_STS_OK, REQ_OP_READ, REQ_OP_WRITE, REQ_POLLED } from '@nvme-stack/blk-mq/ports';
-import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
+import { BLK_STS_OK, REQ_OP_WRITE, REQ_POLLED } from '@nvme-stack/blk-mq/ports';
 import type { Machine } from '@nvme-stack/machine';
 import { describe, expect, it } from 'vitest';
-import { ALL, callersOf, calls, during, events, OLD, running, symbols } from './bench.js';
+import { ALL, callersOf, calls, during, events, OLD, plugged, READS, running, symbols } from './bench.js';
 
 const FIRST_DOORBELL = 0x1000;
-const READS = 8;
 
 /** How often tails of I/O queues were written to their doorbells. */
 function tailWrites(entries: Awaited<ReturnType<typeof during>>): number {
@@ -26,36 +24,6 @@ function headWrites(entries: Awaited<ReturnType<typeof during>>): number {
       (args[0] as number) > FIRST_DOORBELL + 8 &&
       ((args[0] as number) - FIRST_DOORBELL) % 8 === 4,
   ).length;
-}
-
-/** Eight reads of one task under one plug, on one of two CPUs: with one hardware queue a scheduler would stand between. */
-async function plugged(machine: Machine): Promise<void> {
-  await machine.task(
-    'reader',
-    async ({ blkMq, kernel }) => {
-      const page = kernel.memory.allocPages(1, 'test');
-      const found = blkMq.lookup('nvme0n1');
-      if (found === null) throw new Error('no disk');
-      const done = new Completion(kernel, 'eight reads');
-      const plug = blkMq.blkStartPlug();
-      for (let i = 0; i < READS; i++) {
-        const bio = blkMq.allocBio(1);
-        bio.disk = found.disk;
-        bio.opf = REQ_OP_READ;
-        bio.sector = i * 64;
-        bio.vecAddr[0] = page;
-        bio.vecLengthBytes[0] = 512;
-        bio.vcnt = 1;
-        bio.sizeBytes = 512;
-        bio.endIo = () => complete(done);
-        blkMq.submitBio(bio);
-      }
-      blkMq.blkFinishPlug(plug);
-      for (let i = 0; i < READS; i++) await waitForCompletion(done);
-      kernel.memory.freePages(page, 1);
-    },
-    0,
-  );
 }
 
 describe('the first read', () => {
@@ -100,7 +68,7 @@ describe('completion', () => {
     expect(seen.includes('blk_mq_end_request')).toBe(isOld);
   });
 
-  // @acceptance 110 112 117
+  // @acceptance 110 117
   it.each(ALL)('of %s writes the head once for all entries it has found', async (profile) => {
     const machine = await running(profile, { cpus: 2, nvme: [{ dbbuf: false, namespaces: [{ sizeMiB: 8 }] }] });
     const entries = await during(machine, () => plugged(machine));
@@ -121,7 +89,7 @@ describe('submission', () => {
 });
 
 describe('doorbells', () => {
-  // @acceptance 105 106 107
+  // @acceptance 106
   it.each([
     ['6.12', 1],
     ['6.1', 1],

@@ -167,7 +167,7 @@ async function sharedNamespace(diary: Diary, pf: FunctionHost, vf: FunctionHost)
   diary.note(`written: ${hex((await pf.send(1, { opcode: 1, nsid: 1, cdw10: 8 })).status)}`);
   vf.data.bytes.fill(0);
   diary.note(`read: ${hex((await vf.send(1, { opcode: 2, nsid: 1, cdw10: 8 })).status)}`);
-  diary.bytes('read', vf.bytes(512));
+  diary.bytes('read', vf.bytes(16));
 }
 
 async function resets(diary: Diary, bus: PciBus, pf: FunctionHost, vf: FunctionHost): Promise<void> {

@@ -103,6 +103,63 @@ describe('the log and /dev on profile 6.1', () => {
     expect(linesOf(machine.dmesg().slice(probe).join('\n'))).toEqual(linesOf(captured('dmesg.reset')));
   });
 
+  it('say what Linux said at a rescan, and when the driver was unbound and bound again', async () => {
+    const machine = await capturedMachine('6.1');
+    const driver = '/sys/bus/pci/drivers/nvme';
+    const said = async (act: () => Promise<unknown>): Promise<string[]> => {
+      const from = machine.dmesg().length;
+      await act();
+      await machine.settle();
+      return linesOf(machine.dmesg().slice(from).join('\n'));
+    };
+    // The lines of the file are of a rescan; unbinding itself says nothing.
+    const unbinding = [
+      ...(await said(() => machine.sysfs.write('/sys/class/nvme/nvme0/rescan_controller', '1'))),
+      ...(await said(() => machine.sysfs.write(`${driver}/unbind`, '0000:00:04.0'))),
+    ];
+    expect(unbinding).toEqual(linesOf(captured('dmesg.unbind')));
+    const binding = await said(() => machine.sysfs.write(`${driver}/bind`, '0000:00:04.0'));
+    expect(binding.length).toBe(4);
+    expect(binding).toEqual(linesOf(captured('dmesg.bind')));
+  });
+
+  /** Rows of the driver in /proc/interrupts: number, chip, place and name; and what each has taken, of both CPUs. */
+  const interruptsOf = (text: string): { readonly rows: string[]; readonly taken: number[] } => {
+    const lines = text.split('\n').filter((line) => line.includes('nvme0q'));
+    const words = lines.map((line) => line.trim().split(/\s+/));
+    return {
+      rows: words.map(([irq, , , ...rest]) => [irq, ...rest].join(' ')),
+      taken: words.map(([, first, second]) => Number(first) + Number(second)),
+    };
+  };
+
+  it('has the interrupts of the capture, as many as Linux took, and counts anew after a reset', async () => {
+    const machine = await capturedMachine('6.1');
+    const [adminAfterProbe, ...ioAfterProbe] = await compare('interrupts.after_probe');
+    expect(adminAfterProbe).toBe(16);
+    await machine.ioctl('/dev/nvme0', NVME_IOCTL_RESET, null);
+    await machine.settle();
+    const [, ...ioAfterReset] = await compare('interrupts.after_reset');
+    expect(sum(ioAfterReset)).toBe(0);
+    expect(sum(ioAfterProbe)).toBe(6);
+
+    function sum(counts: readonly number[]): number {
+      return counts.reduce((all, count) => all + count, 0);
+    }
+
+    /** Rows and the admin queue's count are those of Linux; which I/O queue a task uses is chance. */
+    async function compare(name: string): Promise<number[]> {
+      const text = machine.procfs.read('/proc/interrupts');
+      const linux = interruptsOf(captured(name));
+      const ours = interruptsOf(text);
+      expect(linux.rows.length).toBe(3);
+      expect(ours.rows).toEqual(linux.rows);
+      expect([ours.taken[0], sum(ours.taken)]).toEqual([linux.taken[0], sum(linux.taken)]);
+      expect(text.split('\n')[0]).toBe(captured(name).split('\n')[0]);
+      return ours.taken;
+    }
+  });
+
   it('has the nodes of the capture, open to their owner only', async () => {
     const machine = await capturedMachine('6.1');
     const { deviceCore } = machine.subsystems;
