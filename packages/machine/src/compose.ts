@@ -20,8 +20,8 @@ import { withProperties } from './device-properties.js';
 import { hostLoop } from './host-loop.js';
 import { provideNvmeModules } from './nvme-modules.js';
 import type { MachineOptions, MachineParts, Subsystems } from './ports.js';
-import { checkVfPlaces } from './vf-places.js';
 import { type Arena, createArena, laterMedia, type NamespacePlan } from './stores.js';
+import { checkVfPlaces } from './vf-places.js';
 
 /** First PCI device number given to a controller that names none. */
 const FIRST_NVME_SLOT = 3;
@@ -83,7 +83,8 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     irqs,
     workqueues,
   });
-  const slots = placeControllers(nvme).map((slot, index) => ({
+  const chipset = description.pci === 'q35' ? 'q35' : 'none';
+  const slots = placeControllers(nvme, chipset).map((slot, index) => ({
     slot,
     function: makeController(
       nvme[index] as MachineNvme,
@@ -100,7 +101,7 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
       kernel,
       irqs,
       slots,
-      chipset: description.pci === 'q35' ? 'q35' : 'none',
+      chipset,
       rootPorts: [],
       numaNode: description.numaNode,
       moveInRam: arena.move,
@@ -149,13 +150,18 @@ function planNamespaces(nvme: MachineNvme): NamespacePlan {
   return { namespaces, files: (nvme.namespaces ?? []).map((namespace) => namespace.file ?? null) };
 }
 
-/** The slot of each controller. Throws a RangeError for a slot named twice. */
-export function placeControllers(controllers: readonly MachineNvme[]): number[] {
+/** The slot of each controller. Throws a RangeError for a slot named twice, or one of the chipset's. */
+export function placeControllers(controllers: readonly MachineNvme[], chipset: 'q35' | 'none' = 'none'): number[] {
   const slots = controllers.map(({ slot }) => slot);
   const taken = new Set(slots);
   let next = FIRST_NVME_SLOT;
   return controllers.map((nvme, index) => {
     if (nvme.slot !== undefined) {
+      if (chipset === 'q35' && nvme.slot < FIRST_NVME_SLOT) {
+        throw new RangeError(
+          `machine.nvme[${index}].slot is ${nvme.slot}; allowed are ${FIRST_NVME_SLOT} to 30, those before are the chipset's`,
+        );
+      }
       const other = slots.indexOf(nvme.slot);
       if (other === index) return nvme.slot;
       throw new RangeError(

@@ -7,6 +7,9 @@ const controllers = (machine: Machine): string[] => machine.sysfs.list('/sys/cla
 
 it('are all usable when none has a serial number of its own', async () => {
   const nvme = [{ namespaces: [{ sizeMiB: 1 }] }, { namespaces: [{ sizeMiB: 2 }] }];
+  await expect(createMachine({ nvme: [{ slot: 1 }] })).rejects.toThrow(
+    new RangeError("machine.nvme[0].slot is 1; allowed are 3 to 30, those before are the chipset's"),
+  );
   const machine = await createMachine({ nvme });
   await machine.modprobe('nvme');
   await machine.plug({ namespaces: [{ sizeMiB: 3 }] });

@@ -159,6 +159,12 @@ const HARDWARE: Readonly<Record<string, JsonSchema>> = {
     ),
   },
   apst: { type: 'boolean', description: 'Autonomous power state transitions.' },
+  retryDelays: {
+    type: 'array',
+    maxItems: 3,
+    description: 'CRDT1 to CRDT3: what CRD 1 to 3 of a completion asks a host to wait for.',
+    items: integer(0, 0xffff, 'Units of 100 ms.'),
+  },
   sriovMaxVfs: integer(0, 127, 'Most virtual functions, each a controller over the same namespaces; 0: no SR-IOV.'),
   sriovVqFlexible: integer(0, 2047, 'Queue pairs, admin queues included, that can be given to virtual functions.'),
   sriovViFlexible: integer(0, 2047, 'Interrupt vectors that can be given to virtual functions.'),

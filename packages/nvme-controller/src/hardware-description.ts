@@ -73,6 +73,8 @@ export interface HardwareDescription {
   readonly powerStates?: readonly PowerStateDescription[];
   /** Autonomous power state transitions, feature 0Ch. */
   readonly apst?: boolean;
+  /** CRDT1 to CRDT3, units of 100 ms: what CRD 1 to 3 of a completion asks a host to wait for; 0 unless told. */
+  readonly retryDelays?: readonly number[];
 }
 
 /** The optional parts, checked and filled in. */
@@ -87,6 +89,7 @@ export interface ResolvedHardware {
   readonly interruptCoalescing: boolean;
   readonly powerStates: readonly Required<PowerStateDescription>[];
   readonly apst: boolean;
+  readonly retryDelays: readonly number[];
 }
 
 const QEMU_IDS: Required<PciIdsDescription> = {
@@ -103,6 +106,8 @@ const INTERRUPTS: readonly InterruptsDescription[] = ['msix', 'msi', 'msi-and-ms
 const MSI_VECTORS = [1, 2, 4, 8, 16, 32];
 /** NPSS counts from 0 to 31. */
 const MAX_POWER_STATES = 32;
+/** CRDT1 to CRDT3. */
+const MAX_RETRY_DELAYS = 3;
 const MAX_CMB_MIB = 1024;
 /** HMPRE, HMMIN and HMMINDS count units of 4 KiB in 32 bits. */
 const MAX_HMB_KIB = 4 * 0xffffffff;
@@ -125,7 +130,17 @@ export function resolveHardware(description: HardwareDescription): ResolvedHardw
     interruptCoalescing: description.interruptCoalescing ?? false,
     powerStates: resolvePowerStates(description.powerStates),
     apst: description.apst ?? false,
+    retryDelays: resolveRetryDelays(description.retryDelays ?? []),
   };
+}
+
+function resolveRetryDelays(delays: readonly number[]): number[] {
+  if (!Array.isArray(delays) || delays.length > MAX_RETRY_DELAYS)
+    refuse('retryDelays', delays, `a list of at most ${MAX_RETRY_DELAYS} numbers`);
+  delays.forEach((delay, i) => {
+    checkNumber(`retryDelays[${i}]`, delay, 0, 0xffff);
+  });
+  return [...delays, 0, 0, 0].slice(0, MAX_RETRY_DELAYS);
 }
 
 function oneOf(values: readonly string[]): string {

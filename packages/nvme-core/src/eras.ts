@@ -105,6 +105,8 @@ export interface NvmeCoreEra {
    * itself once, and then its descriptors, where the kernel knows them.
    */
   readonly namespaceIdentify: 'descriptors-first' | 'then-descriptors' | 'no-descriptors';
+  /** A failed command is sent again after the delay that the controller asks for, not at once. */
+  readonly retriesLater: boolean;
   /** A command that fails gets a line of its own in the log (nvme_log_error), beside the block layer's. */
   readonly logsErrors: boolean;
   /** Which statuses mean more to the block layer than that I/O failed. */
@@ -168,6 +170,7 @@ const V6_12: NvmeCoreEra = {
   genericDevices: true,
   latencyTolerance: true,
   namespaceIdentify: 'descriptors-first',
+  retriesLater: true,
   logsErrors: true,
   knownStatuses: 'all',
   passthruErrLog: true,
@@ -273,6 +276,7 @@ const V4_13: NvmeCoreEra = {
   scanSteps: ['identify-ctrl'],
   subsystems: false,
   effectsLog: false,
+  retriesLater: false,
   logsErrors: false,
   knownStatuses: 'media',
   genericDevices: false,

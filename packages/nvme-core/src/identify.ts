@@ -79,7 +79,7 @@ function takeIdentity(ctrl: Ctrl, id: IdCtrl): void {
 }
 
 function takeCapabilities(ctrl: Ctrl, id: IdCtrl): void {
-  ctrl.crdt = [id.crdt1, id.crdt2, id.crdt3];
+  if (ctrl.core.era.retriesLater) ctrl.crdt = [id.crdt1, id.crdt2, id.crdt3];
   ctrl.oacs = id.oacs;
   ctrl.oncs = id.oncs;
   ctrl.oaes = id.oaes;

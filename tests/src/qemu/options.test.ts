@@ -1,6 +1,7 @@
 /** Devices of other makes under QEMU's names, on QEMU and on our own controller. */
 import type { Disk, MachineDescription, MachineNvme } from '@nvme-stack/machine';
 import { createMachine, qemuOptions } from '@nvme-stack/machine/node';
+import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
 import { describe, expect, it } from 'vitest';
 import { KIB, MIB, missing, pattern, same, TROUBLE, withQemu } from './with-qemu.js';
 
@@ -80,6 +81,28 @@ describe.each(PLATFORMS)('on platform %s', (platform) => {
     await machine.rmmod('nvme');
   });
 
+  it('virtual functions, which the host provides for and puts online', async () => {
+    const sriov = { sriovMaxVfs: 2, sriovVqFlexible: 6, sriovViFlexible: 4, sriovVfsOnline: false };
+    const nvme = [{ ...sriov, maxIoQueuePairs: 8, msixVectors: 7, namespaces: [{ sizeMiB: 4 }] }];
+    await using machine = await machineOf(platform, nvme);
+    await machine.modprobe('nvme');
+    const device = '/sys/bus/pci/devices/0000:00:03.0';
+    await machine.sysfs.write(`${device}/sriov_drivers_autoprobe`, '0');
+    await machine.sysfs.write(`${device}/sriov_numvfs`, '2');
+    const manage = (cdw10: number, cdw11 = 0): Promise<number> =>
+      machine.ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 0x1c, cdw10: cdw10 | (1 << 16), cdw11 });
+    expect([await manage(9), await manage(8, 3), await manage(0x108, 2), await manage(9)]).toEqual([0x4120, 0, 0, 0]);
+    await machine.sysfs.write(`${device}/sriov_drivers_autoprobe`, '1');
+    await machine.sysfs.write('/sys/bus/pci/drivers/nvme/bind', '0000:00:03.1');
+    await machine.settle();
+    await machine.disk('nvme0n1').write(64 * KIB, pattern(0, 64 * KIB, 3));
+    expect(same(await machine.disk('nvme1n1').read(64 * KIB, 64 * KIB), pattern(0, 64 * KIB, 3))).toBe(true);
+    await machine.sysfs.write(`${device}/sriov_numvfs`, '0');
+    await machine.rmmod('nvme');
+    await machine.rmmod('nvme_core');
+    expect(machine.leaks()).toEqual([]);
+  });
+
   it('the Intel identity, for which the driver asks nothing but CNS 0 and 1', async () => {
     const properties = { 'use-intel-id': platform === 'qemu' ? 'on' : true };
     await using machine = await machineOf(platform, [{ properties, namespaces: [{ sizeMiB: 4 }] }]);
@@ -92,14 +115,19 @@ describe.each(PLATFORMS)('on platform %s', (platform) => {
 
 describe('what only one of them has', () => {
   it('is refused by our controller with a sentence', async () => {
-    const nvme = [{ properties: { sriov_max_vfs: 2 }, namespaces: [{ sizeMiB: 4 }] }];
+    const nvme = [{ properties: { 'zoned.zasl': 2 }, namespaces: [{ sizeMiB: 4 }] }];
     expect(await refusal(machineOf('sim', nvme))).toBe(
-      'RangeError: machine.nvme[0].properties.sriov_max_vfs is only QEMU\'s to offer; allowed with platform "sim": ' +
-        'serial, mdts, aerl, max_ioqpairs, msix_qsize, cmb_size_mb, legacy-cmb, use-intel-id, logical_block_size',
+      'RangeError: machine.nvme[0].properties.zoned.zasl is only QEMU\'s to offer; allowed with platform "sim": ' +
+        'serial, mdts, aerl, max_ioqpairs, msix_qsize, cmb_size_mb, legacy-cmb, sriov_max_vfs, sriov_vq_flexible, ' +
+        'sriov_vi_flexible, sriov_max_vq_per_vf, sriov_max_vi_per_vf, use-intel-id, logical_block_size',
     );
   });
 
   it('is refused where QEMU cannot be told', async () => {
+    expect(await refusal(machineOf('qemu', [{ sriovMaxVfs: 2, namespaces: [] }]))).toBe(
+      'RangeError: machine.nvme[0].sriovVfsOnline is not false; allowed with platform "qemu": false, for QEMU leaves it ' +
+        'to the host to put virtual functions online',
+    );
     expect(await refusal(machineOf('qemu', [{ model: 'x', namespaces: [] }]))).toMatch(
       /^RangeError: machine\.nvme\[0\]\.model is not QEMU's to choose; allowed with platform "qemu": /,
     );

@@ -7,13 +7,18 @@ import { type MachineNamespace, type MachineNvme, type ResolvedMachine, resolveN
 const EXTRA_RAM_MIB = 64;
 
 /** Fields of a controller that are said otherwise, or that QEMU's device has by itself. */
-const KNOWN: ReadonlySet<string> = new Set(['slot', 'preset', 'serial', 'namespaces', 'properties', 'cmb']);
+const KNOWN: ReadonlySet<string> = new Set(['slot', 'preset', 'serial', 'namespaces', 'properties', 'cmb', 'sriovVfsOnline']);
 /** Fields of a controller under QEMU's names. */
 const CONTROLLER_NAMES: Readonly<Record<string, string>> = {
   mdts: 'mdts',
   maxIoQueuePairs: 'max_ioqpairs',
   msixVectors: 'msix_qsize',
   aerLimit: 'aerl',
+  sriovMaxVfs: 'sriov_max_vfs',
+  sriovVqFlexible: 'sriov_vq_flexible',
+  sriovViFlexible: 'sriov_vi_flexible',
+  sriovMaxVqPerVf: 'sriov_max_vq_per_vf',
+  sriovMaxViPerVf: 'sriov_max_vi_per_vf',
 };
 const KNOWN_OF_NAMESPACE: ReadonlySet<string> = new Set(['nsid', 'sizeMiB', 'sizeBytes', 'file', 'readOnly']);
 const NAMESPACE_NAMES: Readonly<Record<string, (value: never) => QemuProperties>> = {
@@ -49,10 +54,19 @@ function controllerOf(nvme: MachineNvme, index: number, slot: number): QemuContr
   }
   const namespaces = (nvme.namespaces ?? []).map((one, at) => namespaceOf(one, `${path}.namespaces[${at}]`));
   const { serial } = nvme;
+  const properties = { ...named, ...nvme.properties };
+  const isVirtualized = Number(properties.sriov_max_vfs ?? 0) > 0;
+  if (isVirtualized && nvme.properties?.sriov_max_vfs === undefined && nvme.sriovVfsOnline !== false) {
+    throw new RangeError(
+      `${path}.sriovVfsOnline is not false; allowed with platform "qemu": false, for QEMU leaves it to the host to put virtual functions online`,
+    );
+  }
   return {
     slot,
     ...(serial === undefined ? {} : { serial }),
-    properties: { ...named, ...nvme.properties },
+    // QEMU's virtual functions see what hangs on the subsystem.
+    ...(isVirtualized ? { subsystem: `subsystem${index}` } : {}),
+    properties,
     namespaces,
   };
 }
