@@ -172,7 +172,8 @@ const HARDWARE: Readonly<Record<string, JsonSchema>> = {
   sriovMaxViPerVf: integer(0, 2047, 'Most vectors of one virtual function; 0: an even share.'),
   sriovVfsOnline: {
     type: 'boolean',
-    description: 'VF Enable gives virtual functions their resources and puts them online; else Virtualization Management does.',
+    description:
+      'VF Enable gives virtual functions their resources and puts them online; else Virtualization Management does.',
   },
 };
 

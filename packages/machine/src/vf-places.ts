@@ -7,7 +7,12 @@ const LAST_DEVFN = 0xff;
 const CHIPSET_DEVFN = 0x1f * 8;
 
 /** Throws a RangeError when a controller at `devfn` would have more virtual functions than there are free numbers behind it. */
-export function checkVfPlace(path: string, nvme: MachineNvme, devfn: number, isTaken: (devfn: number) => boolean): void {
+export function checkVfPlace(
+  path: string,
+  nvme: MachineNvme,
+  devfn: number,
+  isTaken: (devfn: number) => boolean,
+): void {
   const { sriovMaxVfs: maxVfs = 0 } = nvme;
   for (let number = 1; number <= maxVfs; number++) {
     if (devfn + number <= LAST_DEVFN && !isTaken(devfn + number)) continue;

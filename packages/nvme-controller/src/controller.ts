@@ -1,7 +1,14 @@
 // An NVMe controller as a PCI function: identity, BAR0, and the way into the device's parts.
 // Kernel counterpart: none (the hardware drivers/nvme/host/pci.c drives). Spec: [NVMe] 2.0; NVMe over PCIe 1.0 §3.8.
 import { NVME_REG_DBS } from '@nvme-stack/nvme-protocol';
-import { type AccessSize, allOnes, PciEndpoint, type PciFunction, type PciHost, type PciResetKind } from '@nvme-stack/pci-function';
+import {
+  type AccessSize,
+  allOnes,
+  PciEndpoint,
+  type PciFunction,
+  type PciHost,
+  type PciResetKind,
+} from '@nvme-stack/pci-function';
 import { serveEvents, takeTurn } from './arbitration.js';
 import { checkTemperature, namespaceChanged, setCriticalWarning } from './async-events.js';
 import { ControllerState } from './controller-state.js';

@@ -80,6 +80,8 @@ export interface NvmeCoreEra {
   readonly resettingFrom: 'request' | 'work';
   /** Resets are the transport's own: its `resetCtrl` queues and waits. */
   readonly transportResets: boolean;
+  /** Who waits for a reset learns that it failed. */
+  readonly reportsFailedReset: boolean;
   /** Bits 15:12 of a CID count the uses of its tag. */
   readonly cidGeneration: boolean;
   /** Null: its works run on the system's. */
@@ -157,6 +159,7 @@ const V6_12: NvmeCoreEra = {
   shutdownByItself: false,
   resettingFrom: 'request',
   transportResets: false,
+  reportsFailedReset: true,
   cidGeneration: true,
   workqueue: { name: 'nvme-wq', flags: MODERN_WQ_FLAGS },
   resetWorkqueue: { name: 'nvme-reset-wq', flags: MODERN_WQ_FLAGS },
@@ -268,6 +271,7 @@ const V4_13: NvmeCoreEra = {
   notReadyShowsCsts: false,
   enableWrites: 'once',
   readsCcBack: false,
+  reportsFailedReset: false,
   cidGeneration: false,
   resetWorkqueue: null,
   deleteWorkqueue: null,

@@ -46,7 +46,7 @@ export function allocDevMemory(dev: NvmeDev): void {
   }
 }
 
-/** Gives it back; the second time there is none. @kernel drivers/nvme/host/pci.c nvme_free_dev */
+/** Gives it back; the second time there is none. @kernel drivers/nvme/host/pci.c nvme_pci_free_ctrl */
 export function freeDevMemory(dev: NvmeDev): void {
   for (const { address, count } of dev.memory.splice(0)) dev.kernel.memory.freePages(address, count);
 }

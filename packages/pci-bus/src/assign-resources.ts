@@ -6,7 +6,7 @@
 import { type Resource, traced } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
 import { expressType, readConfig, writeConfig } from './access.js';
-import { IORESOURCE_MEM, IORESOURCE_PREFETCH, PCI_SRIOV_BAR, SIZE_1M, SIZE_2M, SIZE_4G } from './pci-constants.js';
+import { IORESOURCE_MEM, IORESOURCE_PREFETCH, SIZE_1M, SIZE_2M, SIZE_4G } from './pci-constants.js';
 import { type PciDevice, pciLog } from './pci-device.js';
 import { alignUp, hex, PciBar } from './pci-resource.js';
 import type { PciSegment, SegmentWindow } from './pci-segment.js';
@@ -44,7 +44,8 @@ function barClaims(pdev: PciDevice): Claim[] {
     if (bar !== null && !pdev.isVirtfn) claims.push({ bar, pdev, offset: regs.PCI_BASE_ADDRESS_0 + 4 * bar.index });
   }
   for (const bar of pdev.sriov?.bars ?? []) {
-    if (bar !== null) claims.push({ bar, pdev, offset: (pdev.sriov?.offset ?? 0) + PCI_SRIOV_BAR + 4 * bar.index });
+    if (bar !== null)
+      claims.push({ bar, pdev, offset: (pdev.sriov?.offset ?? 0) + regs.PCI_SRIOV_BAR + 4 * bar.index });
   }
   return claims;
 }

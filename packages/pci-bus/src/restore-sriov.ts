@@ -2,8 +2,8 @@
  * What a reset of a physical function takes from its SR-IOV capability is given back: BARs, number of functions, VF Enable.
  * Kernel counterpart: drivers/pci/iov.c (sriov_restore_state). Spec: [SR-IOV] 1.1 §2.2.2.
  */
+import * as regs from '@nvme-stack/pci-function';
 import { readConfig, writeConfig } from './access.js';
-import * as iov from './pci-constants.js';
 import type { PciDevice } from './pci-device.js';
 
 const SIZE_4G = 0x100000000;
@@ -13,14 +13,14 @@ export function pciRestoreIovState(pdev: PciDevice): void {
   const { sriov } = pdev;
   if (sriov === null) return;
   const { offset, functions } = sriov;
-  if ((readConfig(pdev, offset + iov.PCI_SRIOV_CTRL, 2) & iov.PCI_SRIOV_CTRL_VFE) !== 0) return;
+  if ((readConfig(pdev, offset + regs.PCI_SRIOV_CTRL, 2) & regs.PCI_SRIOV_CTRL_VFE) !== 0) return;
   for (const bar of sriov.bars) {
     if (bar === null || bar.resource === null) continue;
-    const at = offset + iov.PCI_SRIOV_BAR + 4 * bar.index;
+    const at = offset + regs.PCI_SRIOV_BAR + 4 * bar.index;
     writeConfig(pdev, at, bar.start % SIZE_4G, 4);
     if (bar.is64Bit) writeConfig(pdev, at + 4, Math.floor(bar.start / SIZE_4G), 4);
   }
   if (functions.length === 0) return;
-  writeConfig(pdev, offset + iov.PCI_SRIOV_NUM_VF, functions.length, 2);
-  writeConfig(pdev, offset + iov.PCI_SRIOV_CTRL, iov.PCI_SRIOV_CTRL_VFE | iov.PCI_SRIOV_CTRL_MSE, 2);
+  writeConfig(pdev, offset + regs.PCI_SRIOV_NUM_VF, functions.length, 2);
+  writeConfig(pdev, offset + regs.PCI_SRIOV_CTRL, regs.PCI_SRIOV_CTRL_VFE | regs.PCI_SRIOV_CTRL_MSE, 2);
 }

@@ -16,12 +16,12 @@ import type { PciSriov } from './sriov-state.js';
 
 /** Notes the capability and the places its functions will need. @kernel drivers/pci/iov.c sriov_init */
 export function sriovInit(pdev: PciDevice, offset: number): void {
-  const totalVfs = readConfig(pdev, offset + iov.PCI_SRIOV_TOTAL_VF, 2);
+  const totalVfs = readConfig(pdev, offset + regs.PCI_SRIOV_TOTAL_VF, 2);
   if (totalVfs === 0) return;
   const bars: (PciBar | null)[] = new Array<PciBar | null>(iov.PCI_STD_NUM_BARS).fill(null);
   const vfBarBytes: number[] = new Array<number>(iov.PCI_STD_NUM_BARS).fill(0);
   for (let index = 0; index < iov.PCI_STD_NUM_BARS; index++) {
-    const one = sizeBar(pdev, index, offset + iov.PCI_SRIOV_BAR + 4 * index);
+    const one = sizeBar(pdev, index, offset + regs.PCI_SRIOV_BAR + 4 * index);
     if (one === null) continue;
     vfBarBytes[index] = one.sizeBytes;
     bars[index] = new PciBar(index, one.sizeBytes * totalVfs, one.is64Bit, one.prefetchable, one.sizeBytes);
@@ -31,9 +31,9 @@ export function sriovInit(pdev: PciDevice, offset: number): void {
   pdev.sriov = {
     offset,
     totalVfs,
-    firstVfOffset: readConfig(pdev, offset + iov.PCI_SRIOV_VF_OFFSET, 2),
-    vfStride: readConfig(pdev, offset + iov.PCI_SRIOV_VF_STRIDE, 2),
-    vfDevice: readConfig(pdev, offset + iov.PCI_SRIOV_VF_DID, 2),
+    firstVfOffset: readConfig(pdev, offset + regs.PCI_SRIOV_VF_OFFSET, 2),
+    vfStride: readConfig(pdev, offset + regs.PCI_SRIOV_VF_STRIDE, 2),
+    vfDevice: readConfig(pdev, offset + regs.PCI_SRIOV_VF_DID, 2),
     bars,
     vfBarBytes,
     functions: [],
@@ -49,7 +49,7 @@ function logBar(pdev: PciDevice, one: PciBar, all: PciBar, offset: number, total
     pciLog(pdev, 'info', `VF BAR ${index} ${all.text()}: contains BAR ${index} for ${totalVfs} VFs`);
     return;
   }
-  pciLog(pdev, 'info', `reg 0x${(offset + iov.PCI_SRIOV_BAR + 4 * index).toString(16)}: ${one.text()}`);
+  pciLog(pdev, 'info', `reg 0x${(offset + regs.PCI_SRIOV_BAR + 4 * index).toString(16)}: ${one.text()}`);
   pciLog(pdev, 'info', `VF(n) BAR${index} space: ${all.text()} (contains BAR${index} for ${totalVfs} VFs)`);
 }
 
@@ -76,8 +76,8 @@ async function enableSriov(pdev: PciDevice, sriov: PciSriov, numVfs: number): Pr
     pciLog(pdev, 'err', `can't enable ${numVfs} VFs (bus ${pdev.busNumber} out of range)`);
     throw new KernelError('ENOMEM', `${pdev.name}: virtual functions do not fit on their bus`);
   }
-  writeConfig(pdev, sriov.offset + iov.PCI_SRIOV_NUM_VF, numVfs, 2);
-  changeWord(pdev, sriov.offset + iov.PCI_SRIOV_CTRL, 0, iov.PCI_SRIOV_CTRL_VFE | iov.PCI_SRIOV_CTRL_MSE);
+  writeConfig(pdev, sriov.offset + regs.PCI_SRIOV_NUM_VF, numVfs, 2);
+  changeWord(pdev, sriov.offset + regs.PCI_SRIOV_CTRL, 0, regs.PCI_SRIOV_CTRL_VFE | regs.PCI_SRIOV_CTRL_MSE);
   await msleep(pdev, 100);
   try {
     for (let number = 0; number < numVfs; number++) await addVirtfn(pdev, sriov, number);
@@ -128,9 +128,9 @@ export async function disableSriov(pdev: PciDevice): Promise<void> {
     core.sysfsRemoveLink(vf.dev.kobj, 'physfn');
     await pciStopAndRemoveBusDevice(vf);
   }
-  changeWord(pdev, sriov.offset + iov.PCI_SRIOV_CTRL, iov.PCI_SRIOV_CTRL_VFE | iov.PCI_SRIOV_CTRL_MSE, 0);
+  changeWord(pdev, sriov.offset + regs.PCI_SRIOV_CTRL, regs.PCI_SRIOV_CTRL_VFE | regs.PCI_SRIOV_CTRL_MSE, 0);
   await msleep(pdev, 1000);
-  writeConfig(pdev, sriov.offset + iov.PCI_SRIOV_NUM_VF, 0, 2);
+  writeConfig(pdev, sriov.offset + regs.PCI_SRIOV_NUM_VF, 0, 2);
 }
 
 /** Asks the driver for so many functions. @kernel drivers/pci/iov.c sriov_numvfs_store */

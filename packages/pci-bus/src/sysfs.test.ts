@@ -1,3 +1,4 @@
+import type { KernelProfile } from '@nvme-stack/kernel';
 import { addCapability } from '@nvme-stack/pci-function';
 import { describe, expect, it } from 'vitest';
 import { createTestBus, LoggingDriver, NVME_CLASS } from './fixtures/test-bus.js';
@@ -7,8 +8,8 @@ import { TestFunction } from './testing/test-function.js';
 
 const DIR = '/sys/devices/pci0000:00/0000:00:04.0';
 
-async function enumerated(fn = new TestFunction(), more: readonly FakeSlot[] = []) {
-  const test = createTestBus({ slots: [{ devfn: 32, function: fn }, ...more], kernel: { nrCpus: 2 } });
+async function enumerated(fn = new TestFunction(), more: readonly FakeSlot[] = [], profile: KernelProfile = '6.12') {
+  const test = createTestBus({ slots: [{ devfn: 32, function: fn }, ...more], kernel: { nrCpus: 2, profile } });
   await test.probe();
   const read = (name: string): Promise<string> => test.run(async () => test.core.sysfs.read(`${DIR}/${name}`));
   const write = (name: string, text: string): Promise<void> =>
@@ -108,9 +109,9 @@ describe('virtual functions', () => {
     return fn;
   };
 
-  async function withDriver(configurable: boolean) {
+  async function withDriver(configurable: boolean, profile?: KernelProfile) {
     const pf = new SriovFunction(VFS, 1);
-    const found = await enumerated(pf);
+    const found = await enumerated(pf, [], profile);
     const driver = new LoggingDriver('nvme', [NVME_CLASS]);
     const { bus, bridge } = found.test;
     const sriovConfigure = bus.pciSriovConfigureSimple;
@@ -141,6 +142,48 @@ describe('virtual functions', () => {
     await expect(write('sriov_numvfs', '1')).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(write('sriov_numvfs', '4')).rejects.toMatchObject({ code: 'ERANGE' });
     await expect(write('sriov_numvfs', 'x')).rejects.toMatchObject({ code: 'EINVAL' });
+  });
+
+  it.each<[KernelProfile, readonly string[], string]>([
+    ['6.12', ['totalvfs', 'numvfs', 'offset', 'stride', 'vf_device', 'drivers_autoprobe'], 'VF BAR 0 [mem'],
+    ['6.1', ['totalvfs', 'numvfs', 'offset', 'stride', 'vf_device', 'drivers_autoprobe'], 'BAR 7: assigned'],
+    ['4.13', ['totalvfs', 'numvfs', 'drivers_autoprobe'], 'BAR 7: assigned'],
+    ['4.10', ['totalvfs', 'numvfs'], 'BAR 7: assigned'],
+  ])('have the files and log lines of %s', async (profile, files, line) => {
+    const { test } = await withDriver(true, profile);
+    const found = await test.run(async () => test.core.sysfs.list(DIR).filter((name) => name.startsWith('sriov_')));
+    expect(found.sort()).toEqual(files.map((name) => `sriov_${name}`).sort());
+    const log = test.kernel.printk.lines.map(({ text }) => text).join('\n');
+    expect(log).toContain(line);
+    expect(log).toMatch(
+      profile === '6.12'
+        ? /VF BAR 0 \[mem size 0x0000c000 64bit\]: contains BAR 0 for 3 VFs/
+        : /reg 0x124: \[mem size 0x00004000 64bit\]\n.*VF\(n\) BAR0 space: \[mem size 0x0000c000 64bit\] \(contains BAR0 for 3 VFs\)/,
+    );
+  });
+
+  it('are left alone while drivers are not to have them, unless one is named', async () => {
+    for (const [profile, named] of [
+      ['6.12', true],
+      ['4.13', false],
+    ] as const) {
+      const { test, driver, write } = await withDriver(true, profile);
+      await write('sriov_drivers_autoprobe', '0');
+      await write('sriov_numvfs', '2');
+      expect(driver.log).toHaveLength(1);
+      const sysfs = (path: string, text: string): Promise<void> =>
+        test.run(() => test.core.sysfs.write(`/sys/bus/pci/${path}`, text));
+      await sysfs('devices/0000:00:04.2/driver_override', 'nvme');
+      const bound = sysfs('drivers/nvme/bind', '0000:00:04.2');
+      if (named) await bound;
+      else await expect(bound).rejects.toMatchObject({ code: 'ENODEV' });
+      await expect(sysfs('drivers/nvme/bind', '0000:00:04.1')).rejects.toMatchObject({ code: 'ENODEV' });
+      await write('sriov_drivers_autoprobe', '1');
+      await sysfs('drivers/nvme/bind', '0000:00:04.1');
+      expect(driver.log.slice(1).map((line) => line.split(' ')[1])).toEqual(
+        named ? ['0000:00:04.2', '0000:00:04.1'] : ['0000:00:04.1'],
+      );
+    }
   });
 
   it('go with their physical function', async () => {

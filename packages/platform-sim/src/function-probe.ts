@@ -7,11 +7,7 @@ import type { PciFunction } from '@nvme-stack/pci-function';
 import * as regs from '@nvme-stack/pci-function';
 
 const SIZE_4G = 0x100000000;
-const SRIOV_CTRL = 0x08;
-const SRIOV_VFE_MSE = 0x09;
-const SRIOV_VF_OFFSET = 0x14;
-const SRIOV_VF_STRIDE = 0x16;
-const SRIOV_BAR = 0x24;
+const SRIOV_VFE_MSE = regs.PCI_SRIOV_CTRL_VFE | regs.PCI_SRIOV_CTRL_MSE;
 
 /** A BAR register of a function: `offset` is where in configuration space. */
 export interface DecodedBar {
@@ -81,7 +77,8 @@ export function probeSriov(fn: PciFunction): SriovProbe | null {
   for (let left = 64; left > 0 && at >= regs.PCI_EXT_CAP_START; left--) {
     const header = fn.configRead(at, 4);
     if (header === 0 || header === 0xffffffff) return null;
-    if ((header & 0xffff) === regs.PCI_EXT_CAP_ID_SRIOV) return { offset: at, bars: probeBars(fn, at + SRIOV_BAR, 6) };
+    if ((header & 0xffff) === regs.PCI_EXT_CAP_ID_SRIOV)
+      return { offset: at, bars: probeBars(fn, at + regs.PCI_SRIOV_BAR, 6) };
     at = (header >>> 20) & 0xffc;
   }
   return null;
@@ -89,11 +86,11 @@ export function probeSriov(fn: PciFunction): SriovProbe | null {
 
 /** Whether the virtual functions answer memory accesses. */
 export function sriovDecodes(fn: PciFunction, sriov: SriovProbe): boolean {
-  return (fn.configRead(sriov.offset + SRIOV_CTRL, 2) & SRIOV_VFE_MSE) === SRIOV_VFE_MSE;
+  return (fn.configRead(sriov.offset + regs.PCI_SRIOV_CTRL, 2) & SRIOV_VFE_MSE) === SRIOV_VFE_MSE;
 }
 
 /** Distance in requester ids from the physical function to virtual function `number`. */
 export function vfDistance(fn: PciFunction, sriov: SriovProbe, number: number): number {
-  const first = fn.configRead(sriov.offset + SRIOV_VF_OFFSET, 2);
-  return first + fn.configRead(sriov.offset + SRIOV_VF_STRIDE, 2) * number;
+  const first = fn.configRead(sriov.offset + regs.PCI_SRIOV_VF_OFFSET, 2);
+  return first + fn.configRead(sriov.offset + regs.PCI_SRIOV_VF_STRIDE, 2) * number;
 }

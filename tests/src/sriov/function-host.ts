@@ -144,7 +144,7 @@ export class FunctionHost {
   }
 
   private get region(): MmioRegion {
-    if (this.registers === null) throw new Error(`${this.pdev.name} is not open`);
+    if (this.registers === null) throw new Error(`${this.pdev.dev.name} is not open`);
     return this.registers;
   }
 

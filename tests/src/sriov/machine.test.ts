@@ -228,7 +228,9 @@ describe('a description', () => {
 
   it('of virtual functions that cannot be is refused with one sentence', async () => {
     const tried = async (nvme: Parameters<typeof machineOf>[0]) => refusal(machineOf(nvme));
-    expect(await tried({ sriovMaxVfs: 200 })).toBe('machine.nvme[0].sriovMaxVfs is 200; allowed: a whole number from 0 to 127');
+    expect(await tried({ sriovMaxVfs: 200 })).toBe(
+      'machine.nvme[0].sriovMaxVfs is 200; allowed: a whole number from 0 to 127',
+    );
     expect(await tried({ sriovVqFlexible: 5 })).toBe(
       'sriovVqFlexible 5 is not allowed: it must be a whole number from 6 to 62',
     );
@@ -241,19 +243,24 @@ describe('a description', () => {
     expect(await tried({ sriovMaxVfs: 0, sriovViFlexible: 4 })).toBe(
       'sriovViFlexible 4 is not allowed: it must be absent where there are no sriovMaxVfs',
     );
-    expect(await tried({ cmb: { sizeMiB: 1 } })).toBe('sriovMaxVfs 3 is not allowed: it must be 0 where there is a cmb');
+    expect(await tried({ cmb: { sizeMiB: 1 } })).toBe(
+      'sriovMaxVfs 3 is not allowed: it must be 0 where there is a cmb',
+    );
   });
 
   it('of more than there is room for on the bus is refused as well', async () => {
     const one = { namespaces: [{ sizeMiB: 1 }] };
-    const nvme = [{ ...one, sriovMaxVfs: 8, slot: 4 }, { ...one, slot: 5 }];
+    const nvme = [
+      { ...one, sriovMaxVfs: 8, slot: 4 },
+      { ...one, slot: 5 },
+    ];
     expect(await refusal(createMachine({ nvme }))).toBe(
       'machine.nvme[0].sriovMaxVfs is 8; allowed in slot 4: at most 7, for there is another function',
     );
     await using machine = await createMachine({ nvme: [one] });
     await machine.modprobe('nvme');
-    expect(await refusal(machine.plug({ ...one, sriovMaxVfs: 90, maxIoQueuePairs: 400, msixVectors: 200, slot: 20 }))).toBe(
-      'machine.plug.sriovMaxVfs is 90; allowed in slot 20: at most 87, for there is another function',
-    );
+    expect(
+      await refusal(machine.plug({ ...one, sriovMaxVfs: 90, maxIoQueuePairs: 400, msixVectors: 200, slot: 20 })),
+    ).toBe('machine.plug.sriovMaxVfs is 90; allowed in slot 20: at most 87, for there is another function');
   });
 });

@@ -26,11 +26,22 @@ const CHUNK = 8 * KIB;
 const BLOCK = 512;
 const CHUNKS = 8;
 
+interface Transfer {
+  readonly do: 'write' | 'read';
+  readonly vf: number;
+  readonly chunk: number;
+}
 type Step =
   | { readonly do: 'numvfs'; readonly count: number }
-  | { readonly do: 'manage'; readonly action: number; readonly id: number; readonly type: number; readonly count: number }
+  | {
+      readonly do: 'manage';
+      readonly action: number;
+      readonly id: number;
+      readonly type: number;
+      readonly count: number;
+    }
   | { readonly do: 'reset-controller' | 'reset-function' | 'bind'; readonly vf: number }
-  | { readonly do: 'write' | 'read'; readonly vf: number; readonly chunk: number };
+  | Transfer;
 
 const vf = fc.integer({ min: 0, max: 3 });
 const chunk = fc.integer({ min: 0, max: CHUNKS - 1 });
@@ -108,10 +119,11 @@ async function take(machine: Machine, medium: Medium, one: Step): Promise<string
   } else if (one.do === 'bind') {
     await codeOf(machine.sysfs.write('/sys/bus/pci/drivers/nvme/bind', bdf(one.vf)));
   } else {
-    const name = controllerOf(machine, one.vf);
+    const { do: kind, vf: number, chunk: at } = one as Transfer;
+    const name = controllerOf(machine, number);
     if (name === null || !machine.sysfs.exists(`/sys/block/${name}n1`)) return null;
-    const code = await medium[one.do](machine, `${name}n1`, one.chunk);
-    if (code !== null) return `${one.vf === 0 ? 'physical' : 'virtual'} ${code}`;
+    const code = await medium[kind](machine, `${name}n1`, at);
+    if (code !== null) return `${number === 0 ? 'physical' : 'virtual'} ${code}`;
   }
   return null;
 }

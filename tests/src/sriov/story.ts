@@ -1,6 +1,7 @@
 /** One host's day with virtual functions, written down access by access: what two controllers that are alike agree on. */
-import { PCI_BASE_ADDRESS_0 } from '@nvme-stack/pci-function';
+
 import type { PciBus, PciDev } from '@nvme-stack/pci-bus/ports';
+import { PCI_BASE_ADDRESS_0 } from '@nvme-stack/pci-function';
 import { FunctionHost, type HostCommand } from './function-host.js';
 
 const PF = '0000:00:04.0';
@@ -43,28 +44,28 @@ export class Diary {
     const view = new DataView(new ArrayBuffer(CONFIG_END));
     for (let at = 0; at < CONFIG_END; at += 4)
       if (!ADDRESSES.includes(at)) view.setUint32(at, this.bus.pciReadConfigDword(pdev, at) >>> 0, true);
-    this.bytes(`${pdev.name} configuration`, new Uint8Array(view.buffer));
+    this.bytes(`${pdev.dev.name} configuration`, new Uint8Array(view.buffer));
   }
 
   registers(host: FunctionHost): void {
     const found = REGISTERS.map((offset) => `${hex(offset)}=${hex(host.read(offset))}`);
-    this.note(`${host.pdev.name} registers ${found.join(' ')}`);
+    this.note(`${host.pdev.dev.name} registers ${found.join(' ')}`);
   }
 
   async enable(host: FunctionHost): Promise<void> {
-    this.note(`${host.pdev.name} enabled: CSTS ${hex(await host.enable())}`);
+    this.note(`${host.pdev.dev.name} enabled: CSTS ${hex(await host.enable())}`);
   }
 
   async command(host: FunctionHost, what: string, command: HostCommand): Promise<number | null> {
     const { status, dw0 } = await host.send(0, command);
-    this.note(`${host.pdev.name} ${what}: status ${hex(status)} dw0 ${hex(dw0)}`);
+    this.note(`${host.pdev.dev.name} ${what}: status ${hex(status)} dw0 ${hex(dw0)}`);
     return status;
   }
 
   async identify(host: FunctionHost, cns: number, cntid = 0, nsid = 0): Promise<void> {
     const what = `identify ${hex(cns)} from ${cntid} nsid ${hex(nsid)}`;
     const status = await this.command(host, what, { opcode: 0x06, nsid, cdw10: cns | (cntid << 16) });
-    if (status === 0) this.bytes(`${host.pdev.name} ${what}`, host.bytes());
+    if (status === 0) this.bytes(`${host.pdev.dev.name} ${what}`, host.bytes());
   }
 
   async manage(host: FunctionHost, action: number, type: number, cntlid: number, count = 0): Promise<void> {
@@ -116,7 +117,12 @@ async function resources(diary: Diary, pf: FunctionHost): Promise<void> {
   for (const cntlid of [0, 1, 3, 4]) await diary.manage(pf, OFFLINE, VQ, cntlid);
   for (const action of [0, 2, 6, 10, 15]) await diary.manage(pf, action, VQ, 1);
   for (const type of [2, 3, 7]) await diary.manage(pf, ASSIGN, type, 1, 1);
-  for (const [cntlid, count] of [[0, 9], [1, 0], [0, 8]] as const) await diary.manage(pf, PRIMARY, VQ, cntlid, count);
+  for (const [cntlid, count] of [
+    [0, 9],
+    [1, 0],
+    [0, 8],
+  ] as const)
+    await diary.manage(pf, PRIMARY, VQ, cntlid, count);
   await diary.manage(pf, PRIMARY, VI, 0, 3);
   // What the primary was promised it has after a reset of its function, and not before.
   await diary.manage(pf, ASSIGN, VQ, 1, 2);
@@ -160,7 +166,12 @@ async function onlineAndBack(diary: Diary, pf: FunctionHost, vf: FunctionHost): 
 }
 
 async function sharedNamespace(diary: Diary, pf: FunctionHost, vf: FunctionHost): Promise<void> {
-  for (const [qid, vector] of [[2, 0], [1, 1], [1, 0], [1, 0]] as const)
+  for (const [qid, vector] of [
+    [2, 0],
+    [1, 1],
+    [1, 0],
+    [1, 0],
+  ] as const)
     diary.note(`queue ${qid} vector ${vector} of a virtual function: ${hex(await vf.createQueues(qid, vector))}`);
   diary.note(`queue 1 of the physical function: ${hex(await pf.createQueues())}`);
   pf.data.bytes.fill(0xa5);
@@ -180,13 +191,21 @@ async function resets(diary: Diary, bus: PciBus, pf: FunctionHost, vf: FunctionH
   await diary.identify(pf, 0x15);
   await diary.identify(pf, 0x14);
   diary.config(pf.pdev);
-  for (const [type, count] of [[VQ, 2], [VI, 1]] as const) await diary.manage(pf, ASSIGN, type, 1, count);
+  for (const [type, count] of [
+    [VQ, 2],
+    [VI, 1],
+  ] as const)
+    await diary.manage(pf, ASSIGN, type, 1, count);
   await diary.manage(pf, ONLINE, VQ, 1);
   await diary.enable(vf);
   await diary.manage(pf, OFFLINE, VQ, 1);
   diary.registers(vf);
   await diary.identify(pf, 0x15);
-  for (const [type, count] of [[VQ, 2], [VI, 1]] as const) await diary.manage(pf, ASSIGN, type, 1, count);
+  for (const [type, count] of [
+    [VQ, 2],
+    [VI, 1],
+  ] as const)
+    await diary.manage(pf, ASSIGN, type, 1, count);
   await diary.manage(pf, ONLINE, VQ, 1);
   diary.note(`bus master ${bus.pciReadConfigWord(vf.pdev, 4) & 4}`);
 }
@@ -194,6 +213,6 @@ async function resets(diary: Diary, bus: PciBus, pf: FunctionHost, vf: FunctionH
 /** A reset of the function alone, and the controller enabled again. */
 async function flr(diary: Diary, host: FunctionHost): Promise<void> {
   await host.functionLevelReset();
-  diary.note(`${host.pdev.name} function level reset`);
+  diary.note(`${host.pdev.dev.name} function level reset`);
   await diary.enable(host);
 }

@@ -7,7 +7,15 @@ import { type MachineNamespace, type MachineNvme, type ResolvedMachine, resolveN
 const EXTRA_RAM_MIB = 64;
 
 /** Fields of a controller that are said otherwise, or that QEMU's device has by itself. */
-const KNOWN: ReadonlySet<string> = new Set(['slot', 'preset', 'serial', 'namespaces', 'properties', 'cmb', 'sriovVfsOnline']);
+const KNOWN: ReadonlySet<string> = new Set([
+  'slot',
+  'preset',
+  'serial',
+  'namespaces',
+  'properties',
+  'cmb',
+  'sriovVfsOnline',
+]);
 /** Fields of a controller under QEMU's names. */
 const CONTROLLER_NAMES: Readonly<Record<string, string>> = {
   mdts: 'mdts',

@@ -30,7 +30,7 @@ export interface ResolvedSriov {
 }
 
 /** What else in a description bears on them. */
-export interface SriovSurroundings {
+interface SriovSurroundings {
   readonly maxIoQueuePairs: number;
   readonly msixVectors: number;
   readonly interrupts: InterruptsDescription;

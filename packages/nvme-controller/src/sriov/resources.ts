@@ -12,7 +12,7 @@ export type ResourceType = typeof VQ | typeof VI;
 const LEAST_QUEUES = 2;
 
 /** One kind of resource; a queue resource is a submission queue with its completion queue, the admin queues included. */
-export class ResourcePool {
+class ResourcePool {
   /** What is the primary's for good. */
   own: number;
   /** What can be given away. */
