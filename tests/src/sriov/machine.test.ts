@@ -148,6 +148,23 @@ describe('with the physical function', () => {
     await leavesNothing(machine);
   });
 
+  it('asleep, virtual functions lose what they had, and have it again after off and on', async () => {
+    await using machine = await machineOf({}, { trace: 'hash' });
+    await machine.modprobe('nvme');
+    await numVfs(machine, 2);
+    await machine.disk('nvme1n1').write(0, bytesOf(4 * KIB, 6));
+    await machine.suspend();
+    await machine.resume();
+    await machine.settle();
+    expect(['nvme0', 'nvme1', 'nvme2'].map((name) => stateOf(machine, name))).toEqual(['live', 'dead', 'dead']);
+    await numVfs(machine, 0);
+    await numVfs(machine, 2);
+    expect(controllers(machine).map((name) => stateOf(machine, name))).toEqual(['live', 'live', 'live']);
+    expect(await machine.disk('nvme0n1').read(0, 4 * KIB)).toEqual(bytesOf(4 * KIB, 6));
+    await numVfs(machine, 0);
+    await leavesNothing(machine);
+  });
+
   it('unplugged, virtual functions are gone too, and nothing is left', async () => {
     await using machine = await machineOf({}, { trace: 'hash' });
     await machine.modprobe('nvme');
@@ -178,6 +195,22 @@ describe('with the physical function', () => {
 });
 
 describe('each virtual function', () => {
+  it('is one of up to 127, which all work', async () => {
+    await using machine = await machineOf(
+      { sriovMaxVfs: 127, maxIoQueuePairs: 600, msixVectors: 400 },
+      { trace: 'off', pci: 'bare', memoryMiB: 256 },
+    );
+    await machine.modprobe('nvme');
+    await numVfs(machine, 127);
+    const names = controllers(machine);
+    expect(names).toHaveLength(128);
+    expect(names.filter((name) => stateOf(machine, name) !== 'live')).toEqual([]);
+    await machine.disk('nvme127n1').write(0, bytesOf(4 * KIB, 9));
+    expect(await machine.disk('nvme64n1').read(0, 4 * KIB)).toEqual(bytesOf(4 * KIB, 9));
+    await numVfs(machine, 0);
+    await leavesNothing(machine);
+  }, 30_000);
+
   it('has a reset of its own, in the middle of its work', async () => {
     await using machine = await machineOf({ latency: { kind: 'fixed', writeNs: 2e6 } }, { trace: 'hash' });
     await machine.modprobe('nvme');
