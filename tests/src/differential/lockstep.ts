@@ -2,7 +2,7 @@
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { type Corner, IO_QUEUES } from './corners.js';
 import { explain, type KnownDifference } from './known-differences.js';
-import { type Outcome, PATIENT_NS, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
+import { IMPATIENT_NS, type Outcome, PATIENT_NS, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
 import { DATA_PAGES, dword, fillArena, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
 import { Stream } from './stream.js';
 
@@ -11,11 +11,12 @@ const EPOCH_STEPS = 400;
 const BLOCKS_PER_TRANSFER = 128;
 /** Features that the stream changes, with their defaults: thresholds, write cache, events. */
 const DEFAULTS: readonly (readonly [fid: number, value: number])[] = [
-  [4, 0x157],
+  // First, so that no threshold on its way back is an event.
+  [0xb, 0],
   [4, 0x100000],
+  [4, 0x157],
   [5, 0],
   [6, 1],
-  [0xb, 0],
 ];
 
 /** A step whose outcome was not the same. */
@@ -104,7 +105,9 @@ class Run implements Report {
   private async send(index: 0 | 1, step: Step): Promise<Answer> {
     const { host, run } = this.corners[index];
     return run(async () => {
-      const outcome = await host.exec(step.queue, prepare(host, step), step.mayPend);
+      const isHostile = step.changed.some((field) => field.startsWith('PRP'));
+      const patienceNs = isHostile ? IMPATIENT_NS : PATIENT_NS;
+      const outcome = await host.exec(step.queue, prepare(host, step), step.mayPend, patienceNs);
       return { outcome, pages: step.pages.map((page) => pageWords(host, page)) };
     });
   }

@@ -21,8 +21,8 @@ export const ARENA_PAGES = 64;
 /** The same for every host: an address that a command writes to the medium is the same there. */
 const ARENA_ADDRESS = 0x400000;
 const POLLS = 200_000;
-/** A command that has not completed by then never will; nanoseconds of the machine's time. */
-const GIVE_UP_NS = 2e9;
+/** A command whose pointers are wrong and that has not completed by then never will; nanoseconds of the machine's time. */
+export const IMPATIENT_NS = 2e9;
 /** The same for one that must complete, however busy the host is. */
 export const PATIENT_NS = 30e9;
 const QUIET_TURNS = 3;
@@ -146,7 +146,7 @@ export class RawHost {
   }
 
   /** Sends 64 bytes with a fresh command identifier and waits for its completion, or, if it `mayPend`, until all is quiet. */
-  async exec(queueId: number, sqe: Uint8Array, mayPend: boolean, patienceNs = GIVE_UP_NS): Promise<Outcome> {
+  async exec(queueId: number, sqe: Uint8Array, mayPend: boolean, patienceNs = PATIENT_NS): Promise<Outcome> {
     const queue = this.queues[queueId] as Queue;
     const offset = queue.tail * SQE;
     const cid = this.nextCid;

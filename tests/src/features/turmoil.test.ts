@@ -1,6 +1,6 @@
 /** Whatever happens to a controller under load, in whatever order: every I/O ends once, nothing is left, no BUG. */
 
-import type { Machine } from '@nvme-stack/machine';
+import { type Machine, PROFILES } from '@nvme-stack/machine';
 import { FAULT_DROP } from '@nvme-stack/nvme-controller/ports';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { codeOf, Faults, firstDifference, KIB, log, NVME_BDF, pattern, running }
 
 const CHUNK = 12 * KIB;
 const CHUNKS = 24;
+const HOUR_NS = 3600e9;
 
 const EVENTS: Readonly<Record<string, (machine: Machine) => Promise<unknown>>> = {
   reset: (machine) => machine.sysfs.write('/sys/class/nvme/nvme0/reset_controller', '1'),
@@ -28,6 +29,42 @@ const HARMLESS = ['reset', 'rescan', 'flr'];
 /** What an event may answer when another is in its way. */
 const REFUSALS = [null, 'EBUSY', 'ENODEV', 'ENOENT', 'EIO', 'ENOTTY', 'EINVAL', 'EAGAIN', 'ENETRESET'];
 
+interface Scene {
+  readonly profile: (typeof PROFILES)[number];
+  readonly dropped: number;
+  readonly events: readonly { readonly what: string }[];
+}
+
+function has({ events }: Scene, ...names: string[]): boolean {
+  return events.some(({ what }) => names.includes(what));
+}
+
+/** Resets of 4.x are not kept apart: one that meets a function reset or a bus error fails, or waits for ever. */
+function resetsMeet(scene: Scene): boolean {
+  const resets = scene.events.filter(({ what }) => ['reset', 'flr', 'bus error'].includes(what));
+  return scene.profile.startsWith('4.') && resets.length > 1 && has(scene, 'flr', 'bus error');
+}
+
+/** What that kernel may wait for without end; era-hangs.test.ts shows each case. */
+function mayWait(scene: Scene): boolean {
+  const { profile, dropped } = scene;
+  if (profile === '6.12') return false;
+  if (has(scene, 'unplug') && has(scene, 'unbind', 'remove', 'rmmod', 'flr', 'bus error')) return true;
+  if (has(scene, 'bus error') && has(scene, 'unbind', 'remove', 'rmmod')) return true;
+  return resetsMeet(scene) || (profile === '4.13' && dropped >= 0 && has(scene, 'reset', 'flr', 'bus error'));
+}
+
+/** Whether all of them settle within an hour, none of them because nothing can go on. */
+async function settleInTime(machine: Machine, calls: readonly Promise<string | null>[]): Promise<boolean> {
+  let settled = 0;
+  for (const call of calls)
+    void call.then((code) => {
+      if (!code?.includes('deadlock')) settled++;
+    });
+  await machine.run(HOUR_NS);
+  return settled === calls.length;
+}
+
 async function write(machine: Machine, i: number): Promise<string> {
   try {
     return (await codeOf(machine.disk('nvme0n1').write(i * CHUNK, pattern(CHUNK, i)))) ?? 'ok';
@@ -41,7 +78,7 @@ const event = fc.record({
   afterNs: fc.integer({ min: 0, max: 400_000 }),
 });
 const scene = fc.record({
-  profile: fc.constantFrom('6.12' as const, '6.1' as const),
+  profile: fc.constantFrom(...PROFILES),
   seed: fc.integer({ min: 0, max: 0xffff }),
   cpus: fc.constantFrom(1, 2, 4),
   interleave: fc.boolean(),
@@ -58,22 +95,19 @@ const scene = fc.record({
 describe('turmoil', () => {
   it('loses no I/O, ends none twice, and leaves nothing behind', async () => {
     await fc.assert(
-      fc.asyncProperty(scene, async ({ profile, seed, cpus, interleave, depth, dbbuf, dropped, events }) => {
+      fc.asyncProperty(scene, async (drawn) => {
+        const { profile, seed, cpus, interleave, depth, dbbuf, dropped, events } = drawn;
         const faults = new Faults();
         const latency = { kind: 'fixed', writeNs: 60_000, readNs: 30_000, adminNs: 5_000 } as const;
         const machine = await running(
-          { dbbuf, latency, readyDelayNs: 50_000, shutdownDelayNs: 20_000, namespaces: [{ sizeMiB: 1 }] },
+          { dbbuf, latency, mqes: depth - 1, readyDelayNs: 50_000, shutdownDelayNs: 20_000, namespaces: [{ sizeMiB: 1 }] },
           { profile, seed, cpus, interleave },
           { faultPlans: [faults] },
         );
-        await machine.rmmod('nvme');
-        await machine.modprobe('nvme', { io_queue_depth: depth });
         await machine.settle();
-        // Linux 6.1 waits for ever for a command that was lost before its function was pulled out in the middle of an unbind.
-        const hangs = profile === '6.1' && events.some(({ what }) => what === 'unplug');
         let count = 0;
-        faults.onCommand = (sqid) => (sqid > 0 && !hangs && count++ === dropped ? { kind: FAULT_DROP } : null);
-        const io = Promise.all(Array.from({ length: CHUNKS }, (_, i) => write(machine, i)));
+        faults.onCommand = (sqid) => (sqid > 0 && count++ === dropped ? { kind: FAULT_DROP } : null);
+        const writes = Array.from({ length: CHUNKS }, (_, i) => write(machine, i));
         const answers: Promise<string | null>[] = [];
         for (const { what, afterNs } of events) {
           await machine.run(afterNs);
@@ -85,7 +119,8 @@ describe('turmoil', () => {
           }
           answers.push(codeOf(call));
         }
-        const outcomes = await io;
+        if (mayWait(drawn) && !(await settleInTime(machine, [...writes, ...answers]))) return;
+        const outcomes = await Promise.all(writes);
         for (const answer of await Promise.all(answers)) expect(REFUSALS).toContain(answer);
         for (const outcome of outcomes) expect(['ok', 'EIO', 'ENODEV']).toContain(outcome);
         faults.clear();
@@ -93,7 +128,7 @@ describe('turmoil', () => {
         expect(log(machine).join('\n')).not.toMatch(/BUG|ended twice|DMAR/);
         expect(machine.subsystems.platform.dmaFaultCount).toBe(0);
         // A time-out while a reset waits for I/O disables the controller, in Linux as well.
-        if (dropped < 0 && events.every(({ what }) => HARMLESS.includes(what))) {
+        if (dropped < 0 && !resetsMeet(drawn) && events.every(({ what }) => HARMLESS.includes(what))) {
           expect(outcomes).toEqual(outcomes.map(() => 'ok'));
           for (let i = 0; i < CHUNKS; i++) {
             expect(firstDifference(await machine.disk('nvme0n1').read(i * CHUNK, CHUNK), pattern(CHUNK, i))).toBe(-1);
@@ -103,7 +138,7 @@ describe('turmoil', () => {
         await machine.rmmod('nvme_core');
         expect(machine.leaks()).toEqual([]);
       }),
-      { numRuns: 60, seed: 7 },
+      { numRuns: 120, seed: 7 },
     );
   });
 });

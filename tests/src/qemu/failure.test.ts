@@ -1,16 +1,13 @@
 /** QEMU missing, dying, hanging, talking nonsense; this process dying: an error that names it, and nothing left. */
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startQemu } from '@nvme-stack/platform-qemu/node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bundleForNode } from './bundle.js';
-import { KIB, missing, oneDisk, withQemu } from './with-qemu.js';
+import { eventually, foldersGo, KIB, missing, oneDisk, withQemu } from './with-qemu.js';
 
 const FAKE = fileURLToPath(new URL('fake-qemu.sh', import.meta.url));
-const OUR_NAME = 'nvme-stack-qemu-';
 
-const folders = (): string[] => readdirSync('/dev/shm').filter((name) => name.startsWith(OUR_NAME));
 const messageOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => 'no error',
@@ -25,11 +22,6 @@ function isGone(pid: number): boolean {
   } catch {
     return true;
   }
-}
-
-async function eventually(holds: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 200 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 25));
-  return holds();
 }
 
 describe('starting QEMU', () => {
@@ -52,7 +44,7 @@ describe('starting QEMU', () => {
 describe.skipIf(missing !== null)('a QEMU that fails', () => {
   afterEach(async () => {
     delete process.env.MISBEHAVIOUR;
-    expect(await eventually(() => folders().length === 0)).toBe(true);
+    expect(await foldersGo()).toBe(true);
   });
 
   it('at its start is quoted', async () => {
@@ -136,13 +128,13 @@ describe.skipIf(missing !== null)('a process that uses QEMU', () => {
     user.kill();
     await user.ended;
     expect(await eventually(() => isGone(user.pid))).toBe(true);
-    expect(folders()).toEqual([]);
+    expect(await foldersGo()).toBe(true);
   });
 
   it('may end without closing anything', async () => {
     const user = await startUser('returns');
     await user.ended;
     expect(await eventually(() => isGone(user.pid))).toBe(true);
-    expect(folders()).toEqual([]);
+    expect(await foldersGo()).toBe(true);
   });
 });

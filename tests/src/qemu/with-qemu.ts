@@ -1,4 +1,5 @@
 /** A machine on QEMU for a test, and its end: every test leaves no QEMU and no file behind. */
+import { readdirSync } from 'node:fs';
 import { createMachine, type Machine, type MachineDescription } from '@nvme-stack/machine';
 import { type QemuBoardOptions, qemuBoard } from '@nvme-stack/machine/node';
 import { type Qemu, type QemuOptions, qemuMissing, startQemu } from '@nvme-stack/platform-qemu/node';
@@ -44,4 +45,18 @@ export const TROUBLE = /timeout|WARN|BUG|I\/O error|failed/i;
 /** Whether two byte strings are the same; quicker than the test runner's comparison. */
 export function same(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
+}
+
+/** QEMU's folders there are now; one is there for a moment while a QEMU starts. */
+const folders = (): string[] => readdirSync('/dev/shm').filter((name) => name.startsWith('nvme-stack-qemu-'));
+
+/** Whether every folder there is now goes away: other tests may start QEMUs meanwhile. */
+export async function foldersGo(): Promise<boolean> {
+  const now = folders();
+  return await eventually(() => !folders().some((name) => now.includes(name)));
+}
+
+export async function eventually(holds: () => boolean): Promise<boolean> {
+  for (let tries = 0; tries < 200 && !holds(); tries++) await new Promise((resolve) => setTimeout(resolve, 25));
+  return holds();
 }
