@@ -27,6 +27,8 @@ describe('a description', () => {
     [{ hmb: { preferredKiB: 6 } }, 'hmb.preferredKiB 6'],
     [{ hmb: { preferredKiB: 8, minimumKiB: 12 } }, 'hmb.minimumKiB 12'],
     [{ powerStates: [] }, 'powerStates.length 0'],
+    [{ retryDelays: [1, 2, 3, 4] }, 'retryDelays [1,2,3,4]'],
+    [{ retryDelays: [70_000] }, 'retryDelays[0] 70000'],
     [
       { powerStates: [{ maxPower: 1, entryLatencyUs: 0, exitLatencyUs: 0, nonOperational: true }] },
       'powerStates[0].nonOperational',

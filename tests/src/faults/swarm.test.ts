@@ -128,6 +128,15 @@ function ready(machine: Machine): boolean {
   );
 }
 
+/** A reset of 4.13 waits for ever for a command that is lost in it: era-hangs.test.ts. */
+function waitsForReset(machine: Machine, code: string | null): boolean {
+  if (code === null) return false;
+  expect(machine.description.profile).toBe('4.13');
+  expect(code).toMatch(/^DeadlockError: .* waits for mq_freeze_wq;/);
+  expect(log(machine).join('\n')).toMatch(/timeout, disable controller/);
+  return true;
+}
+
 describe('a swarm of faults', () => {
   it('of an honest device loses nothing that it said was written, and passes', async () => {
     await fc.assert(
@@ -156,10 +165,12 @@ describe('a swarm of faults', () => {
             expect(firstDifference(read, pattern(CHUNK, i)), `chunk ${i}`).toBe(-1);
           }
         }
-        await machine.rmmod('nvme');
+        if (waitsForReset(machine, await codeOf(machine.rmmod('nvme')))) return;
         await machine.rmmod('nvme_core');
         expect(machine.leaks()).toEqual([]);
         if (gone) return;
+        // Kernels before 6.12 leave a controller that ignored CC.EN = 0 to its user.
+        await machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/reset`, '1');
         await machine.modprobe('nvme');
         await machine.settle();
         for (const i of written) {
@@ -173,31 +184,31 @@ describe('a swarm of faults', () => {
 
   it('of a lying device breaks nothing of the host', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        scene([...HONEST, ...DISHONEST, ...DISHONEST], WITH_GENERATIONS),
-        async ({ profile, seed, cpus, duringProbe, faults }) => {
-          const machine = await createMachine({
-            profile,
-            seed,
-            cpus,
-            trace: 'off',
-            nvme: [{ namespaces: [{ sizeMiB: 1 }] }],
-          });
-          await undergo(machine, { seed, faults }, duringProbe);
-          expect(log(machine).join('\n')).not.toMatch(/BUG|ended twice/);
-          expect(machine.nowNs).toBeLessThan(HOUR_NS);
-          await machine.rmmod('nvme');
-          await machine.rmmod('nvme_core');
-          expect(machine.leaks()).toEqual([]);
-          if (machine.device(NVME_BDF).function.configRead(0, 2) === 0xffff) return;
-          await machine.modprobe('nvme');
-          await machine.settle();
-          const data = pattern(CHUNK, 99);
-          await machine.disk('nvme0n1').write(0, data);
-          expect(firstDifference(await machine.disk('nvme0n1').read(0, CHUNK), data)).toBe(-1);
-        },
-      ),
-      { numRuns: 40, seed: 12 },
+      fc.asyncProperty(scene([...HONEST, ...DISHONEST, ...DISHONEST]), async (drawn) => {
+        const { profile, seed, cpus, duringProbe, faults } = drawn;
+        const machine = await createMachine({
+          profile,
+          seed,
+          cpus,
+          trace: 'off',
+          nvme: [{ namespaces: [{ sizeMiB: 1 }] }],
+        });
+        await undergo(machine, { seed, faults }, duringProbe);
+        expect(log(machine).join('\n')).not.toMatch(/BUG|ended twice/);
+        expect(machine.nowNs).toBeLessThan(HOUR_NS);
+        if (waitsForReset(machine, await codeOf(machine.rmmod('nvme')))) return;
+        await machine.rmmod('nvme_core');
+        expect(machine.leaks()).toEqual([]);
+        if (machine.device(NVME_BDF).function.configRead(0, 2) === 0xffff) return;
+        // Kernels before 6.12 leave a controller that ignored CC.EN = 0 to its user.
+        await machine.sysfs.write(`/sys/bus/pci/devices/${NVME_BDF}/reset`, '1');
+        await machine.modprobe('nvme');
+        await machine.settle();
+        const data = pattern(CHUNK, 99);
+        await machine.disk('nvme0n1').write(0, data);
+        expect(firstDifference(await machine.disk('nvme0n1').read(0, CHUNK), data)).toBe(-1);
+      }),
+      { numRuns: 60, seed: 12 },
     );
   });
 });

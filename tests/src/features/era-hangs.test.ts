@@ -3,7 +3,7 @@
  * A call that waits is one that an hour does not end.
  */
 import { type Machine, PROFILES } from '@nvme-stack/machine';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { codeOf, KIB, log, NVME_BDF, pattern, running } from './bench.js';
 
 const HOUR_NS = 3600e9;
@@ -13,8 +13,16 @@ const LATENCY = { kind: 'fixed', writeNs: 60_000, readNs: 30_000, adminNs: 5_000
 
 type Profile = (typeof PROFILES)[number];
 
+const machines: Machine[] = [];
+
+afterEach(() => {
+  // A call that waits keeps its machine running.
+  for (const machine of machines.splice(0)) machine.close();
+});
+
 async function bench(profile: Profile, nvme: Parameters<typeof running>[0] = {}): Promise<Machine> {
   const machine = await running({ latency: LATENCY, ...nvme }, { cpus: 1, profile });
+  machines.push(machine);
   await machine.settle();
   return machine;
 }

@@ -119,7 +119,10 @@ describe('turmoil', () => {
           }
           answers.push(codeOf(call));
         }
-        if (mayWait(drawn) && !(await settleInTime(machine, [...writes, ...answers]))) return;
+        if (mayWait(drawn) && !(await settleInTime(machine, [...writes, ...answers]))) {
+          machine.close();
+          return;
+        }
         const outcomes = await Promise.all(writes);
         for (const answer of await Promise.all(answers)) expect(REFUSALS).toContain(answer);
         for (const outcome of outcomes) expect(['ok', 'EIO', 'ENODEV']).toContain(outcome);
