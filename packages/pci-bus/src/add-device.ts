@@ -5,6 +5,7 @@
 import { traced } from '@nvme-stack/kernel';
 import * as regs from '@nvme-stack/pci-function';
 import { findCapability, findExtCapability, readConfig } from './access.js';
+import { PciDmaDevice } from './dma-device.js';
 import type { PciDevice } from './pci-device.js';
 import type { PciSegment } from './pci-segment.js';
 import { sriovInit } from './sriov.js';
@@ -24,17 +25,7 @@ export const pciDeviceAdd = traced('pci_device_add', async (pdev: PciDevice): Pr
     numaNode: bridge.numaNode,
   });
   const { dev } = pdev;
-  dev.dma = {
-    kernel: pdev.kernel,
-    name: pdev.name,
-    requesterId: pdev.requesterId,
-    get numaNode() {
-      return dev.numaNode;
-    },
-    dmaMaskBits: 32,
-    coherentDmaMaskBits: 32,
-    ops: bridge.dmaOps(pdev.requesterId),
-  };
+  dev.dma = new PciDmaDevice(pdev, bridge.dmaOps(pdev.requesterId));
   dev.matchDriver = false;
   pdev.segment.devices.push(pdev);
   pdev.subsystem.devices.push(pdev);
