@@ -109,7 +109,8 @@ export const nvmePciConfigureAdminQueue = traced(
     const { era } = dev.driver;
     const { ctrl } = dev;
     if (era.adminQueueRemaps) nvmeRemapBar(dev, dbBarSize(dev, 0));
-    else if (dbBarSize(dev, 0) > dev.barMappedSizeBytes) throw new KernelError('ENOMEM', 'doorbells beyond the mapping');
+    else if (dbBarSize(dev, 0) > dev.barMappedSizeBytes)
+      throw new KernelError('ENOMEM', 'doorbells beyond the mapping');
     if (era.adminQueueReadsCap) ctrl.cap = loHiReadq(nvmeBar(dev), NVME_REG_CAP);
     clearSubsystemReset(dev);
     await disableForSetUp(dev);

@@ -20,9 +20,7 @@ type Step = (dev: NvmeDev, io: NvmeIo) => Promise<unknown> | unknown;
 const STEPS: Readonly<Record<RemoveStep, Step>> = {
   deleting: (dev) => dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DELETING),
   // A reset that is still to come would find the controller on its way out, and give it up a second time.
-  'cancel-reset': async (dev) => {
-    if (dev.resetWork !== null) await dev.deps.workqueues.cancelWorkSync(dev.resetWork);
-  },
+  'cancel-reset': (dev) => dev.deps.workqueues.cancelWorkSync(resetWorkOf(dev)),
   'dead-if-absent': async (dev, io) => {
     if (dev.deps.pciBus.pciDeviceIsPresent(dev.pdev)) return;
     dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DEAD);

@@ -80,7 +80,8 @@ async function enterLowestState({ dev, io }: BoundNvme): Promise<void> {
   const { pciBus } = dev.deps;
   if (dev.ctrl.state !== NVME_CTRL_LIVE) throw new KernelError('EBUSY', `${dev.ctrl.name} is not live`);
   // A sleeping host may not answer, and a controller may use what it was lent in any power state.
-  if (dev.hmb && (await nvmeSetHostMem(dev, 0)) < 0) throw new KernelError('EIO', `${dev.ctrl.name}: host memory buffer`);
+  if (dev.hmb && (await nvmeSetHostMem(dev, 0)) < 0)
+    throw new KernelError('EIO', `${dev.ctrl.name}: host memory buffer`);
   const { status, result } = await nvmeGetPowerState(dev);
   if (status < 0) throw new KernelError('EIO', `${dev.ctrl.name}: Power Management`);
   dev.lastPowerState = status === 0 ? result : SHUT_DOWN;

@@ -2,7 +2,7 @@
  * Where a kernel's recovery waits for ever, and which later one does not: docs/decisions/0008-recovery-that-waits.md tells why.
  * A call that waits is one that an hour does not end.
  */
-import { type Machine, PROFILES } from '@nvme-stack/machine';
+import type { Machine, PROFILES } from '@nvme-stack/machine';
 import { afterEach, describe, expect, it } from 'vitest';
 import { codeOf, KIB, log, NVME_BDF, pattern, running } from './bench.js';
 

@@ -2,8 +2,8 @@
 import { type Machine, PROFILES } from '@nvme-stack/machine';
 import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
 import { describe, expect, it } from 'vitest';
-import { events, mark } from './device-events.js';
 import { codeOf, firstDifference, KIB, leftBehind, log, NVME_BDF, pattern, running, SECOND_NS } from './bench.js';
+import { events, mark } from './device-events.js';
 
 const CTRL = '/sys/class/nvme/nvme0';
 const DNR = 0x4000;

@@ -10,6 +10,7 @@ import type { FaultRule } from '@nvme-stack/nvme-controller';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { describe, expect, it } from 'vitest';
 import { codeOf, firstDifference, leftBehind, log, NVME_BDF, pattern, running } from './bench.js';
+import { featuresSet } from './device-events.js';
 
 const PORT_BDF = '0000:00:04.0';
 const ENDPOINT_BDF = '0000:01:00.0';
@@ -18,6 +19,9 @@ const ASPM_L1 = 2;
 const SET_FEATURES = 0x09;
 const GET_FEATURES = 0x0a;
 const POWER_MANAGEMENT = 2;
+const HOST_MEM_BUF = 0x0d;
+/** EHM and MR: the buffer is what it was. */
+const ENABLE_AND_RETURN = 3;
 const CC = 0x14;
 
 type Nvme = NonNullable<MachineDescription['nvme']>[number];
@@ -53,14 +57,15 @@ interface LaptopOptions {
   readonly aspm?: boolean;
   readonly storageD3Enable?: boolean;
   readonly params?: Readonly<Record<string, unknown>>;
+  readonly nvme?: Nvme;
 }
 
 async function laptop(
   profile: (typeof PROFILES)[number],
   faults: FaultRule[] = [],
-  { aspm = true, storageD3Enable = false, params = {} }: LaptopOptions = {},
+  { aspm = true, storageD3Enable = false, params = {}, nvme = LAPTOP }: LaptopOptions = {},
 ): Promise<Machine> {
-  const description: MachineDescription = { profile, cpus: 2, nvme: [{ ...LAPTOP, faults: { faults } }] };
+  const description: MachineDescription = { profile, cpus: 2, nvme: [{ ...nvme, faults: { faults } }] };
   const machine = await createMachine(description, behindPort(storageD3Enable));
   const { pciBus } = machine.subsystems;
   await machine.task('firmware', async () => {
@@ -140,6 +145,75 @@ describe('a sleep that leaves the power on', () => {
 
   it.each(['4.13', '4.10'] as const)('is no matter of firmware for %s', async (profile) => {
     expect(log(await laptop(profile, [], { storageD3Enable: true }))).not.toContain(PLATFORM_QUIRK);
+  });
+
+  describe('with host memory lent to the controller', () => {
+    const BORROWER: Nvme = { ...LAPTOP, dbbuf: false, hmb: { preferredKiB: 4096 }, namespaces: [{ sizeMiB: 16 }] };
+
+    function lent(machine: Machine): string {
+      return machine.sysfs.read('/sys/class/nvme/nvme0/hmb');
+    }
+
+    /** How Power Management and Host Memory Buffer were set since `from`. */
+    function told(machine: Machine, from: number): [fid: number, cdw11: number][] {
+      return featuresSet(machine, from).filter(([fid]) => fid === POWER_MANAGEMENT || fid === HOST_MEM_BUF);
+    }
+
+    it.each(['6.12', '6.1'] as const)('takes it back first, and lends it again as it was (%s)', async (profile) => {
+      const machine = await laptop(profile, [], { nvme: BORROWER });
+      expect(lent(machine)).toBe('1\n');
+      const from = machine.trace.entries.length;
+      await machine.suspend('freeze');
+      expect(told(machine, from)).toEqual([
+        [HOST_MEM_BUF, 0],
+        [POWER_MANAGEMENT, 2],
+      ]);
+      expect(lent(machine)).toBe('0\n');
+      await machine.resume();
+      await machine.settle();
+      expect(told(machine, from).slice(2)).toEqual([
+        [POWER_MANAGEMENT, 0],
+        [HOST_MEM_BUF, ENABLE_AND_RETURN],
+      ]);
+      expect(lent(machine)).toBe('1\n');
+      expect(log(machine).filter((line) => line.includes('host memory buffer')).length).toBe(1);
+      expect(machine.trace.entries.slice(from).some(({ symbol }) => symbol === 'nvme_reset_work')).toBe(false);
+      await dataIsThere(machine);
+      expect(await leftBehind(machine)).toEqual([]);
+    });
+
+    it('goes on without where the controller does not take it again: a live one is not reset', async () => {
+      // Lent at probe, taken back before sleep, lent again.
+      const third = { kind: 'status', command: 'setFeatures', fid: HOST_MEM_BUF, status: 0x4002, nth: 3 } as const;
+      const machine = await laptop('6.12', [third], { nvme: BORROWER });
+      await machine.suspend('freeze');
+      const from = machine.trace.entries.length;
+      await machine.resume();
+      await machine.settle();
+      expect(log(machine).slice(-2)).toEqual([
+        'nvme nvme0: failed to set host mem (err 16386, flags 0x3).',
+        `nvme ${ENDPOINT_BDF}: PM: failed to resume: error -16`,
+      ]);
+      // nvme_try_sched_reset wants the state RESETTING, which a sleep with the power on does not make.
+      expect(machine.trace.entries.slice(from).some(({ symbol }) => symbol === 'nvme_reset_work')).toBe(false);
+      expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+      expect(lent(machine)).toBe('0\n');
+      await dataIsThere(machine);
+      expect(await leftBehind(machine)).toEqual([]);
+    });
+
+    it('takes it back before it shuts the controller down, where the era knows no better (4.13)', async () => {
+      const machine = await laptop('4.13', [], { nvme: BORROWER });
+      const from = machine.trace.entries.length;
+      await machine.suspend('freeze');
+      expect(told(machine, from)).toEqual([[HOST_MEM_BUF, 0]]);
+      expect(shutDowns(machine, from)).toBe(1);
+      await machine.resume();
+      await machine.settle();
+      expect(told(machine, from).slice(1)).toEqual([[HOST_MEM_BUF, ENABLE_AND_RETURN]]);
+      await dataIsThere(machine);
+      expect(await leftBehind(machine)).toEqual([]);
+    });
   });
 
   it('shuts the controller down when it refuses the state, and resets it on the way back', async () => {

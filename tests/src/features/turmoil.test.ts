@@ -100,7 +100,14 @@ describe('turmoil', () => {
         const faults = new Faults();
         const latency = { kind: 'fixed', writeNs: 60_000, readNs: 30_000, adminNs: 5_000 } as const;
         const machine = await running(
-          { dbbuf, latency, mqes: depth - 1, readyDelayNs: 50_000, shutdownDelayNs: 20_000, namespaces: [{ sizeMiB: 1 }] },
+          {
+            dbbuf,
+            latency,
+            mqes: depth - 1,
+            readyDelayNs: 50_000,
+            shutdownDelayNs: 20_000,
+            namespaces: [{ sizeMiB: 1 }],
+          },
           { profile, seed, cpus, interleave },
           { faultPlans: [faults] },
         );
