@@ -8,6 +8,8 @@ export interface View {
   readonly width: number;
   /** On a terminal long log lines are wrapped; elsewhere they stay as they are. */
   readonly wraps: boolean;
+  /** What passes in the machine: time of its own, or that of the world. */
+  readonly time: 'virtual' | 'real';
 }
 
 /** Columns where there is no terminal, and the least and most that are used of one. */

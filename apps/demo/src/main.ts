@@ -41,7 +41,9 @@ export async function main(argv: readonly string[], io: DemoIo): Promise<number>
       return 0;
     }
     if (options.out !== null) checkWritable(resolve(io.cwd, options.out), options.out);
-    return options.compare === null ? await demo(options, io) : await compare(options, options.compare, io, viewOf(io));
+    return options.compare === null
+      ? await demo(options, io)
+      : await compare(options, options.compare, io, viewOf(io, 'virtual'));
   } catch (error) {
     if (error instanceof BadInput) {
       io.error(`${error.message}\n`);
@@ -52,8 +54,8 @@ export async function main(argv: readonly string[], io: DemoIo): Promise<number>
   }
 }
 
-function viewOf(io: DemoIo): View {
-  return { paint: createPaint(io.colour), width: widthOf(io.columns), wraps: io.columns !== null };
+function viewOf(io: DemoIo, time: View['time']): View {
+  return { paint: createPaint(io.colour), width: widthOf(io.columns), wraps: io.columns !== null, time };
 }
 
 async function demo(options: DemoOptions, io: DemoIo): Promise<number> {
@@ -61,7 +63,7 @@ async function demo(options: DemoOptions, io: DemoIo): Promise<number> {
   const description = describeMachine(options, io.cwd, options.profile);
   const machine = await openMachine(description);
   try {
-    const view = viewOf(io);
+    const view = viewOf(io, machine.description.platform === 'qemu' ? 'real' : 'virtual');
     const host: ProgressHost = {
       terminal: quiet || json ? null : io.terminal,
       nowMs: io.nowMs,

@@ -1,4 +1,5 @@
 /** The same demo on QEMU's own controller. */
+import { readFileSync } from 'node:fs';
 import { qemuMissing } from '@nvme-stack/machine/node';
 import { afterEach, describe, expect, it } from 'vitest';
 import { demo } from './harness.js';
@@ -17,6 +18,25 @@ describe.skipIf(qemuMissing() !== null)('the demo on QEMU', () => {
     expect(out).toContain('nvme nvme0: 4/0/0 default/read/poll queues');
     expect(out).toContain('Verified: all 4096 bytes read back are the bytes written.');
     expect(out).toContain('Left behind: nothing.');
+    expect(out).toContain('Rates and latencies are of real time');
+    expect(out).not.toContain('virtual');
+  });
+
+  it('prints what README.md shows of it, but for its times', async () => {
+    const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+    const shown = /<!-- demo output on QEMU -->\n```text\n([\s\S]*?)\n```/.exec(readme)?.[1] ?? '';
+    const timeless = (line: string): string => line.replace(/\d+\.\d+/g, '#').replace(/ +/g, ' ');
+    const lines = (await demo(['--platform', 'qemu'])).out.split('\n').map(timeless);
+    let at = 0;
+    for (const line of shown
+      .split('\n')
+      .filter((one) => one !== '…')
+      .map(timeless)) {
+      const found = lines.indexOf(line, at);
+      expect(found, line).toBeGreaterThanOrEqual(0);
+      at = found + 1;
+    }
+    expect(at).toBeGreaterThan(20);
   });
 
   it('runs another kernel there', async () => {

@@ -16,14 +16,14 @@ export function volumesScreen(volumes: readonly Volume[], view: View): string[] 
 
 /** `file`: the image's path as the user gave it; `wallMs`: host time of the read. */
 export function imageScreen(image: ImageRead, file: string, wallMs: number, view: View): string[] {
-  const { paint, width } = view;
+  const { paint, width, time } = view;
   const { sizeBytes, requests, jobs, chunkBytes, virtualNs, sha256, fileSha256 } = image;
   const perSecond = (ns: number): string => `${size(Math.round((sizeBytes / ns) * 1e9))}/s`;
   const equal = sha256 === fileSha256;
   return [
     ...wrap(
       `${size(sizeBytes)} in ${count(requests)} requests of ${size(chunkBytes)}, ${jobs} at a time, on every queue: ` +
-        `${duration(virtualNs)} of virtual time (${perSecond(virtualNs)}), ${duration(wallMs * 1e6)} of wall time.`,
+        `${duration(virtualNs)} of ${time} time (${perSecond(virtualNs)}), ${duration(wallMs * 1e6)} of wall time.`,
       width,
     ),
     '',

@@ -6,7 +6,7 @@ const MOST_QUEUES = 16;
 
 /** `wallMs`: host time that the phase took. */
 export function loadScreen(phase: LoadPhase | null, wallMs: number, view: View): string[] {
-  const { paint } = view;
+  const { paint, time } = view;
   if (phase === null) return [paint.quiet('No load: there is no disk, or no operations were asked for.')];
   const { disk, jobs, blockBytes, reads, writes, queues, virtualNs, checked, wrong } = phase;
   const total = (reads?.operations ?? 0) + (writes?.operations ?? 0);
@@ -22,7 +22,7 @@ export function loadScreen(phase: LoadPhase | null, wallMs: number, view: View):
   ]);
   return [
     `${jobs} jobs, as many on each CPU; random ${size(blockBytes)} ${writes === null ? 'reads' : 'reads and writes'} on ${disk}.`,
-    'Rates and latencies are of virtual time; latencies in microseconds.',
+    `Rates and latencies are of ${time} time; latencies in microseconds.`,
     '',
     ...table(view, head, rows),
     '',
@@ -33,7 +33,7 @@ export function loadScreen(phase: LoadPhase | null, wallMs: number, view: View):
       paint,
     ),
     '',
-    `${count(total)} operations in ${duration(virtualNs)} of virtual time;`,
+    `${count(total)} operations in ${duration(virtualNs)} of ${time} time;`,
     `${duration(wallMs * 1e6)} of wall time, ${count(Math.round((total / Math.max(wallMs, 1)) * 1000))} operations a second.`,
     wrong === 0
       ? `${paint.good('Verified:')} ${count(checked)} reads of written blocks found the bytes written.`

@@ -71,7 +71,7 @@ export function leftScreen(
     leaks.length === 0 ? `Left behind: ${paint.good('nothing')}.` : paint.bad('Left behind:'),
     ...first(lines, MOST_LEAKS, 'kinds of things', paint),
     '',
-    paint.quiet(`${count(entries)} trace entries; ${us(nowNs)} us of virtual time; trace hash ${hash}`),
+    paint.quiet(`${count(entries)} trace entries; ${us(nowNs)} us of ${view.time} time; trace hash ${hash}`),
   ];
 }
 
