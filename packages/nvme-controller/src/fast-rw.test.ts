@@ -275,6 +275,28 @@ describe('plain reads and writes', () => {
       expect(taken.every(({ cid }, i) => cid === (taken[0] as { cid: number }).cid + i)).toBe(true);
     });
   }
+  it('have slots of their own after a flush of all namespaces that a reset cut short', () => {
+    const plain = { opcode: READ, flags: 0, nsid: 1, slba: 0, blocks: 1, fua: false, prp1: DATA, prp2: DATA };
+    const commands = (...given: Partial<IoCommand>[]): Step => ({
+      kind: 'commands',
+      commands: given.map((fields) => ({ qid: 1, ...plain, ...fields })),
+    });
+    const scenario: Setup = {
+      depth: 3,
+      msix: false,
+      blockSize: 512,
+      script: ['reset', 'now', 'now'],
+      steps: [
+        commands({ prp1: DATA + 2 }, { opcode: FLUSH, nsid: 0xffffffff }),
+        commands({}),
+        commands({ qid: 2, flags: 0xc0 }, { qid: 2, blocks: 33 }, { qid: 2 }),
+      ],
+    };
+    for (const faults of [undefined, NO_FAULTS]) {
+      const seen = run(scenario, faults);
+      expect(seen.filter((line) => line.startsWith('moved')).at(-1)).toBe('moved 1; 1 outstanding');
+    }
+  });
   it('are aborted in the order in which they were fetched when their queue goes', () => {
     const scenario: Setup = {
       depth: 8,

@@ -7,7 +7,6 @@ import {
   MOVE_FROM_HOST,
   MOVE_NOTHING,
   MOVE_TO_HOST,
-  SLOT_ACTIVE,
   SLOT_IN_STORE,
 } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
@@ -200,26 +199,23 @@ function writeZeroes(slot: CommandSlot, namespace: Namespace): number {
   return sc.PENDING;
 }
 
-/** Flush of all namespaces at once; rare enough for a client of its own. */
+/** Flush of all namespaces at once; rare enough for a client of its own. A reset by a store leaves the rest to it. */
 function flushAll(controller: ControllerState, slot: CommandSlot): number {
-  let left = 0;
-  let failed = sc.SC_SUCCESS;
-  let isReturned = false;
+  let left = 1;
+  let failed = false;
   const client = {
     piece: () => 0,
     done: (status: number) => {
       left--;
-      if (status !== 0) failed = sc.SC_WRITE_FAULT;
-      if (left === 0 && isReturned) slot.done(failed === sc.SC_SUCCESS ? 0 : 1);
+      if (status !== 0) failed = true;
+      if (left === 0) slot.done(failed ? 1 : 0);
     },
   };
   const active = controller.namespaces.filter((namespace) => namespace?.isActive);
-  left = active.length;
+  left += active.length;
   slot.state = SLOT_IN_STORE;
   slot.move = MOVE_NOTHING;
   for (const namespace of active) namespace?.store.flush(client);
-  isReturned = true;
-  if (left > 0) return sc.PENDING;
-  slot.state = SLOT_ACTIVE;
-  return failed;
+  client.done(0);
+  return sc.PENDING;
 }
