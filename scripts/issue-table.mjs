@@ -8,7 +8,6 @@ import { cell, generated, root } from './generated.mjs';
 import { testsOf } from './test-titles.mjs';
 
 const { groups } = JSON.parse(readFileSync(`${root}docs/what-is-shown.json`, 'utf8'));
-const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 const problems = [];
 const titles = new Map();
 
@@ -25,12 +24,10 @@ function shown(reference) {
   return `${cell(title ?? '')} ([${file.split('/').pop()}](../${file}))`;
 }
 
-/** A script of the repository by its path, or one of package.json after `pnpm`, checked. */
-function run(command) {
-  const [first, script] = command.split(' ');
-  const exists = first === 'pnpm' ? script in scripts : existsSync(`${root}${first}`);
-  if (!exists) problems.push(`docs/what-is-shown.json: ${command} does not exist.`);
-  return first === 'pnpm' ? `\`${cell(command)}\`` : `[\`${cell(command)}\`](../${first}) on a clean checkout`;
+/** A script of the repository, checked. */
+function run(script) {
+  if (!existsSync(`${root}${script}`)) problems.push(`docs/what-is-shown.json: ${script} does not exist.`);
+  return `[\`${cell(script)}\`](../${script}) on a clean checkout`;
 }
 
 let open = 0;
