@@ -1,9 +1,9 @@
 /**
  * The bytes of an arena, and the fastest way to move them about. Kernel counterpart: arch/x86/lib/memmove_64.S memmove.
  *
- * An engine's `copyWithin` spends about 100 ns per call on its way to memmove; WebAssembly's `memory.copy` spends none,
- * which for a 4 KiB block is the difference between one and a half times and once the C library's time. Where there
- * is no WebAssembly, or none so large, an ordinary array serves as well.
+ * V8's `copyWithin` spends about 100 ns per call on its way to memmove, and WebAssembly's `memory.copy` next to none:
+ * random 4 KiB blocks of 64 MiB take 350 and 250 ns in a loop. Where there is no WebAssembly, or none so large, an
+ * ordinary array serves as well.
  */
 
 /** Moves `length` bytes within the arena, as if through a buffer. All must lie inside. */
