@@ -23,10 +23,10 @@ const FIGURES: Record<Figure, () => Promise<unknown>> = {
   qemu: besideQemu,
 };
 
-/** Measures in a fresh process. */
+/** Measures in a fresh process, which may collect its garbage when it wants to. */
 function inProcess<T>(figure: Figure): T {
   const self = fileURLToPath(import.meta.url);
-  return JSON.parse(execFileSync(process.execPath, [self, MEASURE, figure], { encoding: 'utf8' })) as T;
+  return JSON.parse(execFileSync(process.execPath, ['--expose-gc', self, MEASURE, figure], { encoding: 'utf8' })) as T;
 }
 
 function bench(): Verdict[] {

@@ -74,8 +74,8 @@ describe('a described machine', () => {
 describe('the examples', () => {
   const names = readdirSync(examples);
 
-  it('are three, with comments that say how to run them', () => {
-    expect(names).toHaveLength(3);
+  it('are five, with comments that say how to run them', () => {
+    expect(names).toHaveLength(5);
     for (const name of names) {
       const text = readFileSync(join(examples, name), 'utf8');
       expect(text).toContain(`pnpm demo --machine apps/demo/examples/${name}`);

@@ -20,7 +20,7 @@ export interface FoundDisk {
 /** What a controller looks like from outside. */
 export interface FoundController {
   readonly name: string;
-  /** Its PCI address; empty when there is none to be read. */
+  /** Its PCI address. */
   readonly address: string;
   readonly state: string;
   readonly queues: readonly QueueInfo[];
@@ -59,7 +59,9 @@ export async function load(machine: Machine): Promise<Loaded> {
     dmesg: machine.dmesg(),
     entries: machine.trace.entries.slice(from),
     controllers: findControllers(machine),
-    disks: namesIn(machine, '/sys/block').map((name) => disk(machine, name)),
+    disks: namesIn(machine, '/sys/block')
+      .filter((name) => machine.sysfs.read(`/sys/block/${name}/hidden`).trim() === '0')
+      .map((name) => disk(machine, name)),
     interruptsText,
     interrupts: parseInterrupts(interruptsText),
     uevents: [...machine.uevents],
@@ -97,15 +99,10 @@ function byNumber(a: string, b: string): number {
 }
 
 function findControllers(machine: Machine): FoundController[] {
-  return namesIn(machine, '/sys/class/nvme').map((name) => controller(machine, name));
-}
-
-function controller(machine: Machine, name: string): FoundController {
-  const read = (file: string): string => {
-    const path = `/sys/class/nvme/${name}/${file}`;
-    return machine.sysfs.exists(path) ? machine.sysfs.read(path).trim() : '';
-  };
-  return { name, address: read('address'), state: read('state'), queues: machine.queues(name) };
+  return machine
+    .controllers()
+    .map((one) => ({ ...one, queues: machine.queues(one.name) }))
+    .sort((a, b) => byNumber(a.name, b.name));
 }
 
 function disk(machine: Machine, name: string): FoundDisk {

@@ -100,6 +100,24 @@ function done(stats: Stats, rq: RequestImpl, nowNs: number): void {
   stats.ticksNs[group] += nowNs - rq.startTimeNs;
 }
 
+/** Counts I/O on a disk as a whole that starts; returns the time. @kernel block/blk-core.c bdev_start_io_acct */
+export function bdevStartIoAcct(disk: Disk, op: number): number {
+  const nowNs = disk.kernel.ex.now();
+  enter(disk.stats, op & 1, nowNs);
+  return nowNs;
+}
+
+/** And that ends. @kernel block/blk-core.c bdev_end_io_acct */
+export function bdevEndIoAcct(disk: Disk, op: number, sectors: number, startNs: number): void {
+  const nowNs = disk.kernel.ex.now();
+  const { stats } = disk;
+  const group = statGroup(op);
+  leave(stats, op & 1, nowNs);
+  stats.ios[group]++;
+  stats.sectors[group] += sectors;
+  stats.ticksNs[group] += nowNs - startNs;
+}
+
 /** A flush the device was sent. @kernel block/blk-flush.c blk_account_io_flush */
 export function accountFlush(disk: Disk | null, ns: number): void {
   if (disk === null) return;

@@ -4,6 +4,8 @@
  */
 import type { Blk } from './blk.js';
 import type { HwCtx, SwCtx } from './hw-ctx.js';
+import { bioIntegrityEndio } from './integrity/bio-integrity.js';
+import type { IntegrityPayload } from './integrity/payload.js';
 import type { Bio, BlkStatus, Gendisk } from './ports.js';
 import { BLK_STS_AGAIN, BLK_STS_IOERR, BLK_STS_OK } from './ports.js';
 
@@ -15,6 +17,7 @@ export class BioImpl implements Bio {
   opf = 0;
   sector = -0;
   sizeBytes = -0;
+  writeHint = 0;
   vcnt = 0;
   readonly vecAddr: Float64Array;
   readonly vecLengthBytes: Float64Array;
@@ -24,6 +27,7 @@ export class BioImpl implements Bio {
   private: unknown = null;
   cookie = -1;
   next: BioImpl | null = null;
+  integrity: IntegrityPayload | null = null;
 
   /** Submitted and not yet ended. */
   inFlight = false;
@@ -72,6 +76,10 @@ export class BioPool {
 export function bioEndio(blk: Blk, bio: BioImpl): void {
   if (blk.functions) traceEndio(blk);
   if (!bio.inFlight) blk.ex.bug(`bio at sector ${bio.sector} ended twice, or never submitted`);
+  if (bio.integrity !== null && !bioIntegrityEndio(blk, bio)) {
+    if (blk.functions) blk.trace.exit();
+    return;
+  }
   bio.inFlight = false;
   const parent = bio.parent;
   if (parent === null) {

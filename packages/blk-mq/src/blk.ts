@@ -4,17 +4,18 @@
  */
 import type { DeviceClass, DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
-import type { Executor, HasKernel, Kernel, Trace } from '@nvme-stack/kernel';
+import { type Executor, type HasKernel, type Kernel, RateLimit, type Trace } from '@nvme-stack/kernel';
 import type { WorkqueueStruct, Workqueues, WorkStruct } from '@nvme-stack/workqueue/ports';
 import { WQ_HIGHPRI, WQ_MEM_RECLAIM } from '@nvme-stack/workqueue/ports';
 import { type BioImpl, BioPool } from './bio.js';
+import { BioStack } from './bio-based.js';
 import { BlkDone } from './complete-remote.js';
 import { delayedFput } from './disk-add.js';
 import { BLK_ERAS, type BlkEra } from './eras.js';
 import type { Disk } from './gendisk.js';
+import { IntegrityState } from './integrity/payload.js';
 import { MAX_NESTED, Plug } from './plug.js';
 import type { IoSchedulerType } from './ports.js';
-import { RateLimit } from './rate-limit.js';
 import type { TagSet } from './tag-set.js';
 
 /** What the block layer is made from. */
@@ -48,6 +49,8 @@ export class Blk implements HasKernel {
   readonly bdiClass: DeviceClass;
   /** /sys/block. */
   blockDir: Kobject | null = null;
+  /** /sys/kernel/debug/block, once a disk has something there. */
+  debugRoot: Kobject | null = null;
   readonly disks: Disk[] = [];
   /** Disks whose file a kernel thread has closed, and the work that tells them. @kernel fs/file_table.c delayed_fput_list */
   readonly closing: Disk[] = [];
@@ -55,6 +58,9 @@ export class Blk implements HasKernel {
   readonly tagSets: TagSet[] = [];
   readonly schedulers = new Map<string, IoSchedulerType>();
   readonly bioPool = new BioPool();
+  readonly integrity = new IntegrityState();
+  /** Bios on their way through disks that take bios themselves. */
+  readonly bioStack = new BioStack();
   /** Plugs of nested submissions, made once per depth. */
   readonly plugs: Plug[] = [];
   plugDepth = 0;

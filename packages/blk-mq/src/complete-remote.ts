@@ -97,6 +97,33 @@ export function addToBatch(
   return true;
 }
 
+/** Moves what stands first in the list, is to end here and is of one queue to the batch, as it hangs together; returns the rest. */
+function joinBatch(
+  blk: Blk,
+  list: RequestImpl,
+  iob: IoCompBatch,
+  complete: (iob: IoCompBatch) => void,
+): RequestImpl | null {
+  if (!blk.untraced || (iob.complete !== null && iob.complete !== complete)) return list;
+  const { cpu } = blk.ex;
+  const { mqHctx } = list;
+  if (list.q.hctxs.length === 1 && mqHctx.cpus.length !== 1) return list;
+  let last: RequestImpl | null = null;
+  let rq: RequestImpl | null = list;
+  while (rq !== null && rq.cpu === cpu && rq.mqHctx === mqHctx && rq.endIo === null) {
+    rq.state = MQ_RQ_COMPLETE;
+    last = rq;
+    rq = rq.next;
+  }
+  if (last === null) return list;
+  last.next = null;
+  iob.complete = complete;
+  if (iob.last === null) iob.first = list;
+  else iob.last.next = list;
+  iob.last = last;
+  return rq;
+}
+
 /** Completes a list of successful requests: into the batch, or on the CPU they came from. Any context. */
 export function completeToBatch(
   blk: Blk,
@@ -106,7 +133,7 @@ export function completeToBatch(
 ): void {
   const { ex } = blk;
   const { cpu } = ex;
-  for (let rq: RequestImpl | null = list; rq !== null; ) {
+  for (let rq: RequestImpl | null = joinBatch(blk, list, iob, complete); rq !== null; ) {
     const next: RequestImpl | null = rq.next;
     rq.next = null;
     const plain =

@@ -7,9 +7,11 @@ import { KernelError, traced, withMutex } from '@nvme-stack/kernel';
 import { bdiRegister } from './backing-dev.js';
 import type { Blk } from './blk.js';
 import { blockNodeOps } from './block-node.js';
-import { diskGroup, integrityGroup } from './disk-sysfs.js';
+import { addDebugDir } from './debugfs.js';
+import { diskGroup } from './disk-sysfs.js';
 import { elevatorInitMq } from './elevator.js';
 import { allocExtMinor, type Disk, diskRelease, freeExtMinor } from './gendisk.js';
+import { integrityGroup } from './integrity/sysfs.js';
 import { addMqDirs, removeMqDirs } from './mq-sysfs.js';
 import { scanPartitions } from './partitions/scan.js';
 import { queueGroup } from './queue-sysfs.js';
@@ -21,15 +23,15 @@ export const deviceAddDisk = traced(
     const { blk, queue } = disk;
     if (disk.name === '') throw new KernelError('EINVAL', 'device_add_disk: the disk has no name');
     if (disk.live) throw new KernelError('EEXIST', `disk ${disk.name} is live already`);
-    await elevatorInitMq(queue);
+    if (!queue.isBioBased) await elevatorInitMq(queue);
     const devt = allocExtMinor(blk);
     const dev = blk.deviceCore.deviceInitialize({
       name: disk.name,
       parent,
       container: disk,
       class: blk.blockClass,
-      groups: [diskGroup(disk), integrityGroup(), ...groups],
-      devt,
+      groups: [diskGroup(disk), integrityGroup(disk), ...groups],
+      ...(disk.hidden ? {} : { devt }),
       numaNode: queue.tagSet.numaNode,
       type: 'disk',
       uevent: () => ({ DISKSEQ: String(disk.diskseq) }),
@@ -39,23 +41,26 @@ export const deviceAddDisk = traced(
       },
     });
     disk.device = dev;
+    disk.devt = devt;
     // Whoever hears of the disk must find its partitions.
     dev.ueventSuppress = true;
     await blk.deviceCore.deviceAdd(dev);
     try {
       addDirs(disk);
       await registerQueue(disk);
-      await bdiRegister(disk);
+      if (!disk.hidden) await bdiRegister(disk);
     } catch (error) {
       await undoAdd(disk);
       throw error;
     }
-    blk.deviceCore.addNode(dev, blockNodeOps(disk, null), disk);
+    if (!disk.hidden) blk.deviceCore.addNode(dev, blockNodeOps(disk, null), disk);
     disk.live = true;
     blk.disks.push(disk);
-    if (disk.capacitySectors > 0) await scanDiskPartitions(disk);
+    // Nobody hears of a hidden disk.
+    if (disk.hidden) return;
+    if (disk.capacitySectors > 0 && !disk.suppressPartScan) await scanDiskPartitions(disk);
     dev.ueventSuppress = false;
-    announce(disk);
+    diskUevent(disk, 'add');
   },
 );
 
@@ -71,11 +76,12 @@ async function undoAdd(disk: Disk): Promise<void> {
   await deviceCore.deviceDel(disk.dev);
 }
 
-/** The disk, then its partitions. @kernel block/genhd.c disk_uevent */
-function announce(disk: Disk): void {
+/** The disk, then its partitions; of a hidden disk nobody hears. @kernel block/genhd.c disk_uevent */
+export function diskUevent(disk: Disk, action: 'add' | 'change'): void {
   const { deviceCore } = disk.blk;
-  deviceCore.deviceUevent(disk.dev, 'add');
-  for (const part of disk.partitions) deviceCore.deviceUevent(part.dev, 'add');
+  if (!disk.live || disk.hidden || disk.dev.ueventSuppress) return;
+  deviceCore.deviceUevent(disk.dev, action);
+  for (const part of disk.partitions) deviceCore.deviceUevent(part.dev, action);
 }
 
 function addDirs(disk: Disk): void {
@@ -88,7 +94,8 @@ function addDirs(disk: Disk): void {
 /** @kernel block/blk-sysfs.c blk_register_queue */
 const registerQueue = traced('blk_register_queue', async (disk: Disk): Promise<void> => {
   const { blk, queue } = disk;
-  addMqDirs(disk);
+  if (!queue.isBioBased) addMqDirs(disk);
+  addDebugDir(disk);
   blk.deviceCore.sysfsCreateGroup(disk.dev.kobj, queueGroup(disk));
   queue.sysfsRegistered = true;
 });
@@ -139,3 +146,12 @@ export async function releaseBdev(disk: Disk): Promise<void> {
 export const bdevDiskChanged = traced('bdev_disk_changed', async (disk: Disk): Promise<void> => {
   await scanPartitions(disk);
 });
+
+/** The partition scan of a disk that was added without. Nothing happens when it is allowed already. Task context. */
+export async function scanSuppressed(disk: Disk): Promise<void> {
+  if (!disk.suppressPartScan) return;
+  disk.suppressPartScan = false;
+  await withMutex(disk.openMutex, async () => {
+    if (!disk.dead) await bdevDiskChanged(disk);
+  });
+}

@@ -5,7 +5,7 @@
 import { traced, withMutex } from '@nvme-stack/kernel';
 import { bdiUnregister } from './backing-dev.js';
 import { blkMqFreezeQueueWait, blkQueueStartDrain } from './freeze.js';
-import type { Disk } from './gendisk.js';
+import { type Disk, updatePlain } from './gendisk.js';
 import { removeMqDirs } from './mq-sysfs.js';
 import { dropPartitions } from './partitions/scan.js';
 import { blkSyncQueue, cancelWorkSync, exitQueue } from './queue.js';
@@ -15,6 +15,7 @@ import { queueGroup } from './queue-sysfs.js';
 export function markDiskDead(disk: Disk): void {
   if (disk.dead) return;
   disk.dead = true;
+  updatePlain(disk);
   disk.queue.dying = true;
   blkQueueStartDrain(disk.queue);
 }
@@ -41,12 +42,13 @@ export const delGendisk = traced('del_gendisk', async (disk: Disk): Promise<void
   removeMqDirs(disk);
   if (blk.blockDir !== null) deviceCore.sysfsRemoveLink(blk.blockDir, disk.name);
   await bdiUnregister(disk);
-  deviceCore.removeNode(dev);
+  if (!disk.hidden) deviceCore.removeNode(dev);
   disk.live = false;
   blk.disks.splice(blk.disks.indexOf(disk), 1);
   await deviceCore.deviceDel(dev);
   await blkMqFreezeQueueWait(queue);
   await blkSyncQueue(queue);
+  await blk.integrity.flush(blk);
   await cancelWorkSync(queue);
   exitQueue(queue);
 });

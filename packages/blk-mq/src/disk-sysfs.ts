@@ -74,28 +74,13 @@ function eventsPollMsecs(): Attribute {
   };
 }
 
-/** What a disk without integrity data shows; the two switches are kept for when it has some. @kernel block/blk-integrity.c integrity_attrs */
-export function integrityGroup(): AttributeGroup {
-  return {
-    name: 'integrity',
-    attributes: [
-      lineFile('format', () => 'none'),
-      lineFile('tag_size', () => 0),
-      lineFile('protection_interval_bytes', () => 0),
-      switchFile('integrity/read_verify', false),
-      switchFile('integrity/write_generate', false),
-      lineFile('device_is_integrity_capable', () => 0),
-    ],
-  };
-}
-
-/** A 0 or 1 that is kept, and that nothing of this block layer asks. Throws EINVAL. */
-export function switchFile(path: string, initial: boolean): Attribute {
-  let on = initial;
+/** A 0 or 1 that is kept, and that nothing of this block layer asks; `initial` until something is written. Throws EINVAL. */
+export function switchFile(path: string, initial: () => boolean): Attribute {
+  let on: boolean | null = null;
   return {
     name: path.slice(path.indexOf('/') + 1),
     mode: 0o644,
-    show: () => (on ? '1\n' : '0\n'),
+    show: () => ((on ?? initial()) ? '1\n' : '0\n'),
     store: (text) => {
       const value = Number(text.trim());
       if (text.trim() === '' || !(value >= 0 && value % 1 === 0))
@@ -113,7 +98,7 @@ export function diskGroup(disk: Disk): AttributeGroup {
       lineFile('range', () => 0),
       lineFile('ext_range', () => 256),
       lineFile('removable', () => 0),
-      lineFile('hidden', () => 0),
+      lineFile('hidden', () => (disk.hidden ? 1 : 0)),
       lineFile('ro', () => (disk.readOnly ? 1 : 0)),
       lineFile('size', () => disk.capacitySectors),
       lineFile('alignment_offset', () => alignmentOffset(disk, 0)),

@@ -19,7 +19,13 @@ export function registerScheduler(blk: Blk, type: IoSchedulerType): void {
 
 /** One hardware queue: mq-deadline, several: none. @kernel block/elevator.c elevator_get_default */
 export const elevatorInitMq = traced('elevator_init_mq', async (q: Queue): Promise<void> => {
-  if (q.elevator !== null || (q.tagSet.flags & BLK_MQ_F_NO_SCHED) !== 0 || q.tagSet.nrHwQueues !== 1) return;
+  if (
+    !q.blk.era.schedulers ||
+    q.elevator !== null ||
+    (q.tagSet.flags & BLK_MQ_F_NO_SCHED) !== 0 ||
+    q.tagSet.nrHwQueues !== 1
+  )
+    return;
   const type = q.blk.schedulers.get('mq-deadline');
   if (type === undefined) return;
   await blkMqFreezeQueue(q);
@@ -29,6 +35,8 @@ export const elevatorInitMq = traced('elevator_init_mq', async (q: Queue): Promi
 
 /** Changes the scheduler while the queue stands still. Throws EINVAL for an unknown name. @kernel block/elevator.c elevator_switch */
 export const elevatorSwitch = traced('elevator_switch', async (q: Queue, name: string): Promise<void> => {
+  // Whatever is asked for, there is none to switch to.
+  if (!q.blk.era.schedulers) return;
   const type = name === 'none' ? null : q.blk.schedulers.get(name);
   if (type === undefined || (type !== null && (q.tagSet.flags & BLK_MQ_F_NO_SCHED) !== 0))
     throw new KernelError('EINVAL', `I/O scheduler ${name}`);
@@ -47,8 +55,9 @@ function setElevator(q: Queue, type: IoSchedulerType | null): void {
   setNrRequests(q, type === null ? q.tagSet.queueDepth : defaultSchedDepth(q));
 }
 
-/** `[none] mq-deadline `: Linux ends the list with a space. @kernel block/elevator.c elv_iosched_show */
+/** `[none] mq-deadline `: Linux ends the list with a space; without schedulers it is a word. @kernel block/elevator.c elv_iosched_show */
 export function elevatorList(q: Queue): string {
+  if (!q.blk.era.schedulers) return 'none';
   const names = ['none'];
   if ((q.tagSet.flags & BLK_MQ_F_NO_SCHED) === 0) names.push(...q.blk.schedulers.keys());
   return names.map((name) => (name === q.scheduler ? `[${name}] ` : `${name} `)).join('');

@@ -9,11 +9,15 @@ import { schedRestart } from './dispatch.js';
 import { errnoOfStatus, printReqError } from './error-log.js';
 import { queueExit } from './freeze.js';
 import type { HwCtx } from './hw-ctx.js';
+import { blkIntegrityComplete } from './integrity/t10-pi.js';
 import {
   BLK_STS_OK,
   type BlkStatus,
   type IoCompBatch,
   MQ_RQ_IDLE,
+  REQ_INTEGRITY,
+  REQ_OP_MASK,
+  REQ_OP_READ,
   RQ_END_IO_FREE,
   RQF_FAILED,
   RQF_FLUSH_SEQ,
@@ -29,13 +33,17 @@ import { BLOCK_RQ_COMPLETE, devNumber, rwbs } from './trace-events.js';
 
 /** Flags whose requests have something to undo before their tags go back. */
 const NEEDS_FINISH = RQF_USE_SCHED | RQF_MQ_INFLIGHT;
+/** Flags of requests that are counted, or have something to undo. */
+const NOT_PLAIN = NEEDS_FINISH | RQF_STATED;
 
 /** Ends the first `bytes` of a request; true when something is left. Any context. @kernel block/blk-mq.c blk_update_request */
 export function updateRequest(blk: Blk, rq: RequestImpl, status: BlkStatus, bytes: number): boolean {
   if (blk.events) traceComplete(blk, rq, status, bytes);
   // Within a flush sequence bios end with its last step.
   if (rq.bio === null || (rq.rqFlags & RQF_FLUSH_SEQ) !== 0) return false;
-  if (status !== BLK_STS_OK && !isPassthrough(rq)) {
+  if (status === BLK_STS_OK) {
+    if (readsIntegrity(rq)) blkIntegrityComplete(blk, rq);
+  } else if (!isPassthrough(rq)) {
     rq.rqFlags |= RQF_FAILED;
     if ((rq.rqFlags & RQF_QUIET) === 0) printReqError(blk, rq, status);
   }
@@ -61,6 +69,11 @@ export function updateRequest(blk: Blk, rq: RequestImpl, status: BlkStatus, byte
   rq.dataLengthBytes -= bytes;
   if (!isPassthrough(rq)) rq.sector += bytes / SECTOR_SIZE;
   return true;
+}
+
+/** A read with metadata, whose reference tags are the device's as yet. */
+function readsIntegrity({ cmdFlags }: RequestImpl): boolean {
+  return (cmdFlags & REQ_INTEGRITY) !== 0 && (cmdFlags & REQ_OP_MASK) === REQ_OP_READ;
 }
 
 function endBio(blk: Blk, rq: RequestImpl, bio: BioImpl, status: BlkStatus): void {
@@ -170,45 +183,42 @@ export function endRequestBatch(blk: Blk, iob: IoCompBatch): void {
   iob.first = iob.last = null;
   const nowNs = blk.ex.now();
   for (let rq = first; rq !== null; rq = rq.next) {
-    if (blk.untraced) {
-      endFast(blk, rq, nowNs);
-      continue;
-    }
-    if (rq.state === MQ_RQ_IDLE) checkInUse(blk, rq, 'blk_mq_end_request_batch');
-    completeRequest(blk, rq);
-    endAccounting(blk, rq, nowNs);
-    finishRequest(blk, rq);
-    rq.state = MQ_RQ_IDLE;
+    if (blk.untraced) endFast(blk, rq, nowNs);
+    else endWell(blk, rq, nowNs);
   }
   if (first !== null) putTags(blk, first);
   if (blk.functions) trace.exit();
 }
 
-/** The steps of the loop above in one piece, when nothing is traced. */
-function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
+/** Ends one of a batch, but for its tag. */
+function endWell(blk: Blk, rq: RequestImpl, nowNs: number): void {
   if (rq.state === MQ_RQ_IDLE) checkInUse(blk, rq, 'blk_mq_end_request_batch');
-  const stated = (rq.rqFlags & RQF_STATED) !== 0;
-  let { bio } = rq;
-  if (bio !== null) {
-    if (stated) accountIoCompletion(blk, rq, rq.dataLengthBytes);
-    do {
-      const next: BioImpl | null = bio.next;
-      if (bio.parent !== null || bio === rq.ownBio || !bio.inFlight) {
-        endBio(blk, rq, bio, BLK_STS_OK);
-      } else {
-        bio.next = null;
-        bio.inFlight = false;
-        const { endIo } = bio;
-        if (endIo !== null) endIo(bio);
-      }
-      bio = next;
-    } while (bio !== null);
-    rq.bio = rq.biotail = null;
+  completeRequest(blk, rq);
+  endAccounting(blk, rq, nowNs);
+  finishRequest(blk, rq);
+  rq.state = MQ_RQ_IDLE;
+}
+
+/** The same for a request of one whole bio with nothing to count or undo, when nothing is traced. */
+function endFast(blk: Blk, rq: RequestImpl, nowNs: number): void {
+  const { bio } = rq;
+  if (
+    bio === null ||
+    bio.next !== null ||
+    bio.parent !== null ||
+    bio.integrity !== null ||
+    !bio.inFlight ||
+    rq.state === MQ_RQ_IDLE ||
+    (rq.rqFlags & NOT_PLAIN) !== 0 ||
+    rq.q.wbtLatUsec !== 0
+  ) {
+    endWell(blk, rq, nowNs);
+    return;
   }
-  const { q } = rq;
-  if (q.wbtLatUsec !== 0) q.latency.add(latencyKind(rq.cmdFlags), nowNs - rq.ioStartTimeNs);
-  if (stated) accountIoDone(rq, nowNs);
-  if ((rq.rqFlags & NEEDS_FINISH) !== 0) finishRequest(blk, rq);
+  bio.inFlight = false;
+  const { endIo } = bio;
+  if (endIo !== null) endIo(bio);
+  rq.bio = rq.biotail = null;
   rq.state = MQ_RQ_IDLE;
 }
 
@@ -217,6 +227,7 @@ function completeRequest(blk: Blk, rq: RequestImpl): void {
   if (blk.events) traceComplete(blk, rq, BLK_STS_OK, rq.dataLengthBytes);
   let bio = rq.bio;
   if (bio === null) return;
+  if (readsIntegrity(rq)) blkIntegrityComplete(blk, rq);
   accountIoCompletion(blk, rq, rq.dataLengthBytes);
   do {
     const next: BioImpl | null = bio.next;

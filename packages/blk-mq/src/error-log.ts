@@ -22,7 +22,7 @@ const STATUS: Readonly<Record<number, StatusText>> = {
   [P.BLK_STS_TARGET]: { errno: 'EIO', name: 'critical target' },
   [P.BLK_STS_RESV_CONFLICT]: { errno: 'EIO', name: 'reservation conflict' },
   [P.BLK_STS_MEDIUM]: { errno: 'ENODATA', name: 'critical medium' },
-  [P.BLK_STS_PROTECTION]: { errno: 'EIO', name: 'protection' },
+  [P.BLK_STS_PROTECTION]: { errno: 'EILSEQ', name: 'protection' },
   [P.BLK_STS_RESOURCE]: { errno: 'ENOMEM', name: 'kernel resource' },
   [P.BLK_STS_IOERR]: { errno: 'EIO', name: 'I/O' },
   [P.BLK_STS_DM_REQUEUE]: { errno: 'EIO', name: 'dm internal retry' },

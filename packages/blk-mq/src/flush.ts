@@ -14,6 +14,10 @@ import {
   BLK_STS_OK,
   type BlkStatus,
   MQ_RQ_IDLE,
+  REQ_DRV,
+  REQ_FAILFAST_DEV,
+  REQ_FAILFAST_DRIVER,
+  REQ_FAILFAST_TRANSPORT,
   REQ_FUA,
   REQ_OP_FLUSH,
   REQ_PREFLUSH,
@@ -32,6 +36,8 @@ const FSEQ_DATA = 2;
 const FSEQ_POSTFLUSH = 4;
 const FSEQ_DONE = 8;
 const FSEQ_ACTIONS = FSEQ_PREFLUSH | FSEQ_DATA | FSEQ_POSTFLUSH;
+/** What a flush takes over from the request it is sent for. */
+const INHERITED = REQ_DRV | REQ_FAILFAST_DEV | REQ_FAILFAST_TRANSPORT | REQ_FAILFAST_DRIVER;
 /** A flush does not wait longer than this for data under way. @kernel block/blk-flush.c FLUSH_PENDING_TIMEOUT */
 const PENDING_TIMEOUT_NS = 5e9;
 
@@ -128,7 +134,7 @@ function kickFlush(blk: Blk, hctx: HwCtx): void {
   rq.cpu = first.cpu;
   rq.tag = first.tag;
   rq.tags.rqs[rq.tag] = rq;
-  rq.cmdFlags = REQ_OP_FLUSH | REQ_PREFLUSH;
+  rq.cmdFlags = REQ_OP_FLUSH | REQ_PREFLUSH | (first.cmdFlags & INHERITED);
   rq.rqFlags = RQF_FLUSH_SEQ;
   rq.sector = 0;
   rq.dataLengthBytes = 0;

@@ -9,7 +9,7 @@ import type { Blk } from './blk.js';
 import { validateLimits } from './limits.js';
 import type { PartitionImpl } from './partitions/partition.js';
 import type { BlockDeviceOperations, Gendisk, QueueLimits } from './ports.js';
-import { allocQueue, applyMaxSectors, exitQueue, type Queue } from './queue.js';
+import { allocBioQueue, allocQueue, applyMaxSectors, exitQueue, type Queue } from './queue.js';
 import type { TagSet } from './tag-set.js';
 
 /** @kernel include/linux/major.h BLOCK_EXT_MAJOR */
@@ -25,6 +25,13 @@ export class Disk implements Gendisk, HasKernel {
   private: unknown = null;
   capacitySectors = 0;
   readOnly = false;
+  hidden = false;
+  /** @kernel GD_SUPPRESS_PART_SCAN */
+  suppressPartScan = false;
+  /** Neither dead nor read-only nor bio-based, and without metadata: bios may take the short way. */
+  isPlain = true;
+  /** Its number; a hidden disk has one without a node. */
+  devt: DevT | null = null;
   readonly partitions: PartitionImpl[] = [];
   readonly stats = new Stats();
   live = false;
@@ -48,6 +55,7 @@ export class Disk implements Gendisk, HasKernel {
     this.kernel = blk.kernel;
     this.blk = blk;
     this.queue = queue;
+    this.isPlain = !queue.isBioBased && queue.limits.integrity === null;
     this.diskseq = blk.nextDiskseq++;
     this.openMutex = new Mutex(blk.kernel, 'open_mutex');
   }
@@ -88,6 +96,29 @@ const allocDiskNode = traced('__alloc_disk_node', (q: Queue): Disk => {
   return disk;
 });
 
+/** A disk that takes bios itself. Throws EINVAL for impossible limits. Task context. @kernel block/genhd.c __blk_alloc_disk */
+export const allocBioDisk = traced(
+  '__blk_alloc_disk',
+  (blk: Blk, limits: Partial<QueueLimits> | null, numaNode: number): Disk => {
+    const disk = allocDiskNode(allocBioQueue(blk, limits, numaNode));
+    blk.kernel.live.add('kobjects', 'gendisk');
+    return disk;
+  },
+);
+
+/** Only the partition scan may be allowed later. */
+export function setDiskFlags(disk: Disk, flags: { hidden?: boolean; suppressPartScan?: boolean }): void {
+  if (flags.suppressPartScan !== undefined) disk.suppressPartScan = flags.suppressPartScan;
+  if (flags.hidden === undefined) return;
+  if (disk.live) throw new KernelError('EBUSY', `disk ${disk.name} is live: whether it is hidden is settled`);
+  disk.hidden = flags.hidden;
+}
+
+/** Recomputes what the short way of submission asks first. */
+export function updatePlain(disk: Disk): void {
+  disk.isPlain = !disk.dead && !disk.readOnly && !disk.queue.isBioBased && disk.queue.limits.integrity === null;
+}
+
 /** Before it goes live. */
 export function setDiskName(disk: Disk, name: string, ops: BlockDeviceOperations, priv: unknown): void {
   if (disk.live) throw new KernelError('EBUSY', `disk ${disk.name} is live: its name is settled`);
@@ -100,13 +131,15 @@ export function setDiskName(disk: Disk, name: string, ops: BlockDeviceOperations
 export function commitLimits(q: Queue, limits: Partial<QueueLimits>): void {
   q.limits = validateLimits({ ...q.limits, ...limits });
   applyMaxSectors(q);
+  if (q.limits.integrity !== null) q.blk.integrity.initWorkqueue(q.blk);
+  if (q.disk !== null) updatePlain(q.disk);
 }
 
 /** @kernel block/genhd.c set_capacity_and_notify */
 export const setCapacityAndNotify = traced('set_capacity_and_notify', (disk: Disk, sectors: number): boolean => {
   const before = disk.capacitySectors;
   disk.capacitySectors = sectors;
-  if (before === sectors || !disk.live) return false;
+  if (before === sectors || !disk.live || disk.hidden) return false;
   const { blk } = disk;
   blk.kernel.printk.print('info', `${disk.name}: detected capacity change from ${before} to ${sectors}`);
   // Changes to and from an empty device are not announced.
@@ -119,8 +152,10 @@ export const setCapacityAndNotify = traced('set_capacity_and_notify', (disk: Dis
 export function setDiskRo(disk: Disk, readOnly: boolean): void {
   if (disk.readOnly === readOnly) return;
   disk.readOnly = readOnly;
+  updatePlain(disk);
   if (!readOnly) disk.roWarned = false;
-  if (disk.live) disk.blk.deviceCore.deviceUevent(disk.dev, 'change', { DISK_RO: readOnly ? '1' : '0' });
+  if (disk.live && !disk.hidden)
+    disk.blk.deviceCore.deviceUevent(disk.dev, 'change', { DISK_RO: readOnly ? '1' : '0' });
 }
 
 /** Drops the driver's reference; a live disk must be deleted first. @kernel block/genhd.c put_disk */

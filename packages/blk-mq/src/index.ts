@@ -3,8 +3,11 @@
  *
  * @packageDocumentation
  */
+
+import { bdevEndIoAcct, bdevStartIoAcct } from './account.js';
 import { allocPassthrough, rqMapKern, rqMapPages, tryAllocPassthrough } from './alloc-request.js';
-import { BioImpl } from './bio.js';
+import { BioImpl, bioIoError } from './bio.js';
+import { bioSplitToLimits } from './bio-based.js';
 import { Blk, type BlkMqDeps } from './blk.js';
 import { tagsetBusyIter, tagsetWaitCompletedRequest } from './busy-iter.js';
 import {
@@ -15,7 +18,7 @@ import {
   completeToBatch,
 } from './complete-remote.js';
 import { followCpus } from './cpu-hotplug.js';
-import { bdevDiskChanged, deviceAddDisk } from './disk-add.js';
+import { bdevDiskChanged, deviceAddDisk, diskUevent, scanSuppressed } from './disk-add.js';
 import { blkMarkDiskDead, delGendisk } from './disk-del.js';
 import { runHwQueues } from './dispatch.js';
 import { elevatorSwitch, registerScheduler } from './elevator.js';
@@ -23,15 +26,21 @@ import { endRequest, endRequestBatch, freeRequest, updateRequest } from './end-r
 import { executeRq, executeRqNowait } from './execute.js';
 import * as freeze from './freeze.js';
 import {
+  allocBioDisk,
   allocDisk,
   BLOCK_EXT_MAJOR,
   commitLimits,
   type Disk,
   putDisk,
   setCapacityAndNotify,
+  setDiskFlags,
   setDiskName,
   setDiskRo,
 } from './gendisk.js';
+import { bioIntegrityAttach } from './integrity/bio-integrity.js';
+import { rqIntegrityMapKern, rqIntegrityVec } from './integrity/profile.js';
+import { blkIntegrityPrepare } from './integrity/t10-pi.js';
+import { stackingLimits, stackLimits } from './limits.js';
 import { lookupNode } from './lookup.js';
 import { rqMapSg } from './map-sg.js';
 import { blkFinishPlug, blkStartPlug, type Plug } from './plug.js';
@@ -41,11 +50,12 @@ import { showDiskstats, showPartitions } from './procfs.js';
 import { blkSyncQueue, destroyQueue, initQueue, type Queue } from './queue.js';
 import { blkMqHctxMapQueues, blkMqMapQueues } from './queue-map.js';
 import type { RequestImpl } from './request.js';
-import { delayKickRequeueList, kickRequeueList, requeueRequest } from './requeue.js';
+import { delayKickRequeueList, kickRequeueList, requeueRequest, stealBios } from './requeue.js';
 import { mqDeadlineType } from './schedulers/mq-deadline.js';
-import { submitBio, submitBioWait } from './submit.js';
+import { submitBio, submitBioNoacct, submitBioWait } from './submit.js';
 import { allocTagSet, freeTagSet, type TagSet, updateNrHwQueues } from './tag-set.js';
 import { setQueueTimeout, startRequest, startRequests } from './timeout.js';
+import { traceRemap } from './trace-events.js';
 
 export type { BlkMqDeps } from './blk.js';
 export * from './ports.js';
@@ -106,6 +116,13 @@ function diskPart(
   | 'putDisk'
   | 'lookup'
   | 'bdevDiskChanged'
+  | 'scanSuppressed'
+  | 'blkAllocDisk'
+  | 'setDiskFlags'
+  | 'setQueuePoll'
+  | 'diskUevent'
+  | 'blkSetStackingLimits'
+  | 'blkStackLimits'
 > {
   return {
     blkMqAllocDisk: (set, limits, queuedata) => allocDisk(setOf(set), limits, queuedata),
@@ -118,13 +135,29 @@ function diskPart(
     putDisk: (disk) => putDisk(diskOf(disk)),
     lookup: (name) => lookupNode(blk, name),
     bdevDiskChanged: (disk) => bdevDiskChanged(diskOf(disk)),
+    scanSuppressed: (disk) => scanSuppressed(diskOf(disk)),
+    blkAllocDisk: (limits, numaNode) => allocBioDisk(blk, limits, numaNode),
+    setDiskFlags: (disk, flags) => setDiskFlags(diskOf(disk), flags),
+    setQueuePoll: (q, canPoll) => {
+      qOf(q).pollsBelow = canPoll;
+    },
+    diskUevent: (disk, action) => diskUevent(diskOf(disk), action),
+    blkSetStackingLimits: stackingLimits,
+    blkStackLimits: stackLimits,
   };
 }
 
 function biosAndPlugs(
   blk: Blk,
 ): Part<
-  'allocBio' | 'submitBio' | 'submitBioWait' | 'bioPoll' | 'writesArePlugged' | 'blkStartPlug' | 'blkFinishPlug'
+  | 'allocBio'
+  | 'submitBio'
+  | 'submitBioWait'
+  | 'bioPoll'
+  | 'writesArePlugged'
+  | 'writeHints'
+  | 'blkStartPlug'
+  | 'blkFinishPlug'
 > {
   return {
     allocBio: (maxVecs) => new BioImpl(maxVecs),
@@ -132,8 +165,33 @@ function biosAndPlugs(
     submitBioWait: (bio) => submitBioWait(blk, bio as BioImpl),
     bioPoll: (bio) => bioPoll(blk, bio as BioImpl),
     writesArePlugged: blk.era.writesArePlugged,
+    writeHints: blk.era.writeHints,
     blkStartPlug: () => blkStartPlug(blk),
     blkFinishPlug: (plug) => blkFinishPlug(blk, plug as Plug),
+  };
+}
+
+function bioBased(
+  blk: Blk,
+): Part<
+  | 'submitBioNoacct'
+  | 'bioSplitToLimits'
+  | 'bioIoError'
+  | 'traceBlockBioRemap'
+  | 'blkStealBios'
+  | 'bdevStartIoAcct'
+  | 'bdevEndIoAcct'
+  | 'kblockdScheduleWork'
+> {
+  return {
+    submitBioNoacct: (bio) => submitBioNoacct(blk, bio as BioImpl),
+    bioSplitToLimits: (bio) => bioSplitToLimits(blk, bio as BioImpl),
+    bioIoError: (bio) => bioIoError(blk, bio as BioImpl),
+    traceBlockBioRemap: (bio, from) => traceRemap(blk, bio, from),
+    blkStealBios: (list, rq) => stealBios(list, rqOf(rq)),
+    bdevStartIoAcct: (disk, op) => bdevStartIoAcct(diskOf(disk), op),
+    bdevEndIoAcct: (disk, op, sectors, startNs) => bdevEndIoAcct(diskOf(disk), op, sectors, startNs),
+    kblockdScheduleWork: (work) => blk.workqueues.queueWork(blk.kblockd, work),
   };
 }
 
@@ -145,6 +203,10 @@ function requests(
   | 'blkMqFreeRequest'
   | 'blkRqMapKern'
   | 'blkRqMapPages'
+  | 'blkRqIntegrityMapKern'
+  | 'rqIntegrityVec'
+  | 'blkIntegrityPrepare'
+  | 'bioIntegrityAttach'
   | 'blkExecuteRq'
   | 'blkExecuteRqNowait'
   | 'blkMqStartRequest'
@@ -169,6 +231,10 @@ function requests(
     blkMqFreeRequest: (rq) => freeRequest(blk, rqOf(rq)),
     blkRqMapKern: (rq, addr, length) => rqMapKern(rqOf(rq), addr, length),
     blkRqMapPages: (rq, addrs, lengths) => rqMapPages(rqOf(rq), addrs, lengths),
+    blkRqIntegrityMapKern: (rq, addr, length, seed) => rqIntegrityMapKern(rqOf(rq), addr, length, seed),
+    rqIntegrityVec: (rq) => rqIntegrityVec(rqOf(rq)),
+    blkIntegrityPrepare: (rq) => blkIntegrityPrepare(blk, rqOf(rq)),
+    bioIntegrityAttach: (bio, payload) => bioIntegrityAttach(blk, bio, payload),
     blkExecuteRq: (rq, atHead) => executeRq(rqOf(rq), atHead),
     blkExecuteRqNowait: (rq, atHead) => executeRqNowait(rqOf(rq), atHead),
     blkMqStartRequest: (rq) => startRequest(blk, rqOf(rq)),
@@ -232,10 +298,12 @@ export function createBlkMq(deps: BlkMqDeps): BlkMq {
     disks: blk.disks,
     blkDevInit: () => {
       blk.initKblockd();
+      blk.integrity.initWorkqueue(blk);
     },
     ...tagSetsAndQueues(blk),
     ...diskPart(blk),
     ...biosAndPlugs(blk),
+    ...bioBased(blk),
     ...requests(blk),
     ...stopping(),
   };

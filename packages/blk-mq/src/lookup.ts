@@ -8,6 +8,7 @@ import type { BlkMq } from './ports.js';
 /** The disk, first sector and length behind a node's name; null when there is none. */
 export function lookupNode(blk: Blk, name: string): ReturnType<BlkMq['lookup']> {
   for (const disk of blk.disks) {
+    if (disk.hidden) continue;
     if (disk.name === name) return { disk, startSector: 0, sectors: disk.capacitySectors };
     for (const part of disk.partitions) {
       if (part.name === name) return { disk, startSector: part.startSector, sectors: part.sectors };

@@ -6,6 +6,7 @@
 import { accountMerge } from './account.js';
 import type { BioImpl } from './bio.js';
 import type { Blk } from './blk.js';
+import { integrityMergeBio } from './integrity/profile.js';
 import type { Plug } from './plug.js';
 import {
   REQ_FUA,
@@ -79,6 +80,7 @@ export function schedBioMerge(blk: Blk, q: Queue, bio: BioImpl): boolean {
 /** Merges if sector, kind and limits allow it. @kernel block/blk-merge.c blk_attempt_bio_merge */
 export function attemptBioMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolean {
   if (!rqMergeable(rq) || rq.cmdFlags !== bio.opf || rq.bio === null) return false;
+  if (rq.bio.writeHint !== bio.writeHint) return false;
   if ((bio.opf & REQ_OP_MASK) === REQ_OP_DISCARD && rq.q.limits.maxDiscardSegments > 1)
     return discardMerge(blk, rq, bio);
   if (rq.sector + bytesToSectors(rq.dataLengthBytes) === bio.sector) return backMerge(blk, rq, bio);
@@ -89,6 +91,7 @@ export function attemptBioMerge(blk: Blk, rq: RequestImpl, bio: BioImpl): boolea
 /** @kernel block/blk-merge.c ll_back_merge_fn */
 function fits(rq: RequestImpl, bio: BioImpl): boolean {
   const { limits, maxSectors } = rq.q;
+  if (!integrityMergeBio(rq, bio)) return false;
   if (rq.dataLengthBytes + bio.sizeBytes > maxSectors * SECTOR_SIZE) return false;
   const { chunkSectors } = limits;
   if (chunkSectors !== 0) {

@@ -8,5 +8,6 @@
 
 export * from './ports/bio.js';
 export * from './ports/block-layer.js';
+export * from './ports/integrity.js';
 export * from './ports/operations.js';
 export * from './ports/request.js';

@@ -13,15 +13,22 @@ interface Row {
   readonly name: string;
   readonly sectors: number;
   readonly stats: Stats;
+  readonly hidden: boolean;
 }
 
 function rows(blk: Blk): Row[] {
   const all: Row[] = [];
   for (const disk of blk.disks) {
     const { name, capacitySectors: sectors, stats } = disk;
-    all.push({ devt: disk.dev.devt as DevT, name, sectors, stats });
+    all.push({ devt: disk.devt as DevT, name, sectors, stats, hidden: disk.hidden });
     for (const part of disk.partitions) {
-      all.push({ devt: part.dev.devt as DevT, name: part.name, sectors: part.sectors, stats: part.stats });
+      all.push({
+        devt: part.dev.devt as DevT,
+        name: part.name,
+        sectors: part.sectors,
+        stats: part.stats,
+        hidden: false,
+      });
     }
   }
   return all;
@@ -32,7 +39,7 @@ const pad = (value: number, width: number): string => String(value).padStart(wid
 /** @kernel block/genhd.c show_partition */
 export function showPartitions(blk: Blk): string {
   const lines = rows(blk)
-    .filter(({ sectors }) => sectors > 0)
+    .filter(({ sectors, hidden }) => sectors > 0 && !hidden)
     .map(
       ({ devt, name, sectors }) =>
         `${pad(devt.major, 4)}  ${pad(devt.minor, 7)} ${pad(Math.floor(sectors / 2), 10)} ${name}\n`,

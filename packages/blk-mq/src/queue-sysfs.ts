@@ -43,7 +43,12 @@ function numberFile(
 
 /** @kernel block/blk-sysfs.c queue_attrs */
 export function queueGroup(disk: Disk): AttributeGroup {
-  return { name: 'queue', attributes: [...limitFiles(disk), ...fixedFiles(disk), ...tunables(disk)] };
+  const attributes = [...limitFiles(disk), ...fixedFiles(disk), ...tunables(disk)];
+  const { isBioBased, blk } = disk.queue;
+  return {
+    name: 'queue',
+    attributes: isBioBased ? attributes.filter(({ name }) => !blk.era.requestFiles.includes(name)) : attributes,
+  };
 }
 
 function limitFiles(disk: Disk): Attribute[] {
@@ -59,6 +64,7 @@ function limitFiles(disk: Disk): Attribute[] {
     lineFile('max_hw_sectors_kb', () => q.limits.maxHwSectors / KIB_SECTORS),
     lineFile('max_segments', () => q.limits.maxSegments),
     lineFile('max_segment_size', () => q.limits.maxSegmentSizeBytes),
+    lineFile('max_integrity_segments', () => q.limits.maxIntegritySegments),
     lineFile('max_discard_segments', () => q.limits.maxDiscardSegments),
     lineFile('discard_granularity', () => q.limits.discardGranularityBytes),
     lineFile('discard_max_hw_bytes', () => bytes(q.limits.maxDiscardSectors)),
@@ -74,17 +80,24 @@ function fixedFiles(disk: Disk): Attribute[] {
   return [
     lineFile('dax', () => 0),
     lineFile('discard_zeroes_data', () => 0),
-    lineFile('max_integrity_segments', () => 0),
     lineFile('nr_zones', () => 0),
     lineFile('write_same_max_bytes', () => 0),
     lineFile('zone_append_max_bytes', () => 0),
     lineFile('zone_write_granularity', () => 0),
     lineFile('zoned', () => 'none'),
     ...pollFiles(disk),
-    switchFile('queue/rotational', false),
-    switchFile('queue/stable_writes', false),
-    switchFile('queue/add_random', false),
+    switchFile('queue/rotational', () => false),
+    stableWritesFile(disk),
+    switchFile('queue/add_random', () => false),
   ];
+}
+
+/** Nothing here changes data under way; a profile's checksums would not bear it. @kernel block/blk-sysfs.c queue_stable_writes_show */
+function stableWritesFile({ queue, blk }: Disk): Attribute {
+  return switchFile(
+    'queue/stable_writes',
+    () => blk.era.integrity.needsStableWrites && queue.limits.integrity !== null,
+  );
 }
 
 /** Polling is the driver's to offer; what is written changes nothing since 5.17. @kernel block/blk-sysfs.c queue_poll_store, queue_poll_delay_store */
@@ -147,7 +160,10 @@ function tunables(disk: Disk): Attribute[] {
       'nr_requests',
       () => q.nrRequests,
       [1, UINT32_MAX],
-      (nr) => updateNrRequests(q, Math.max(nr, BLKDEV_MIN_RQ)),
+      (nr) => {
+        if (q.isBioBased) throw new KernelError('EINVAL', 'queue/nr_requests: the disk has no requests');
+        return updateNrRequests(q, Math.max(nr, BLKDEV_MIN_RQ));
+      },
     ),
     numberFile(
       'read_ahead_kb',

@@ -13,14 +13,14 @@ import type { Disk } from './gendisk.js';
 import { HwCtx, SwCtx } from './hw-ctx.js';
 import { defaultLimits, maxSectors, validateLimits } from './limits.js';
 import type { IoScheduler, QueueLimits, RequestQueue } from './ports.js';
-import { HCTX_TYPE_POLL } from './ports.js';
+import { BLK_MAX_WRITE_HINTS, HCTX_TYPE_POLL } from './ports.js';
 import { mapSwqueue } from './queue-map.js';
 import { RequestList } from './request.js';
 import { requeueWork } from './requeue.js';
 import { allocSchedTags, freeSchedTags } from './sched-tags.js';
 import { NoneScheduler } from './schedulers/none.js';
 import { LatencyStat, WBT_LAT_DEFAULT_USEC } from './stat.js';
-import type { TagSet } from './tag-set.js';
+import { bioTagSet, type TagSet } from './tag-set.js';
 import { tagIdle, updateShared } from './tag-share.js';
 import { newTimeoutTimer, TIMER_IDLE, timeoutWork } from './timeout.js';
 
@@ -69,11 +69,17 @@ export class Queue implements RequestQueue, HasKernel {
   wbtLatUsec = WBT_LAT_DEFAULT_USEC;
   /** Write cache as the user sees it: `write through` sends no flushes. */
   writeThrough = false;
+  readonly writeHints = new Float64Array(BLK_MAX_WRITE_HINTS);
   exited = false;
   sysfsRegistered = false;
+  /** Its disk takes bios; there are no requests. @kernel include/linux/blk-mq.h queue_is_mq */
+  readonly isBioBased: boolean;
+  /** The disks under a bio-based one may be polled. */
+  pollsBelow = false;
 
   constructor(blk: Blk, set: TagSet, limits: Partial<QueueLimits> | null, queuedata: unknown) {
     this.kernel = blk.kernel;
+    this.isBioBased = set.nrHwQueues === 0;
     this.blk = blk;
     this.tagSet = set;
     this.limits = validateLimits({ ...defaultLimits(), ...limits });
@@ -100,6 +106,7 @@ export class Queue implements RequestQueue, HasKernel {
   /** Whether there are hardware queues that may be polled. */
   get canPoll(): boolean {
     const { tagSet: set } = this;
+    if (this.isBioBased) return this.pollsBelow;
     if (this.blk.era.pollsByTag) return set.ops.poll !== undefined;
     return set.nrMaps > HCTX_TYPE_POLL && set.map[HCTX_TYPE_POLL].nrQueues > 0;
   }
@@ -124,6 +131,12 @@ export const allocQueue = traced(
     return q;
   },
 );
+
+/** The queue of a disk that takes bios itself: limits, freezing, and a tag set that has no hardware queues. @kernel block/blk-core.c blk_alloc_queue */
+export function allocBioQueue(blk: Blk, limits: Partial<QueueLimits> | null, numaNode: number): Queue {
+  blk.initKblockd();
+  return new Queue(blk, bioTagSet(blk, numaNode), limits, null);
+}
 
 /** A queue without a disk, until 6.8. @kernel block/blk-mq.c blk_mq_init_queue */
 export const initQueue = traced(
@@ -179,6 +192,7 @@ function exitHwCtxs(q: Queue): void {
 export function exitQueue(q: Queue): void {
   if (q.exited) return;
   q.exited = true;
+  if (q.isBioBased) return;
   exitHwCtxs(q);
   const { queues } = q.tagSet;
   queues.splice(queues.indexOf(q), 1);

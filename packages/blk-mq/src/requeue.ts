@@ -4,7 +4,7 @@
  */
 import type { Blk } from './blk.js';
 import { bypassInsert, insertRequest, runHwQueues } from './dispatch.js';
-import { MQ_RQ_IDLE, RQF_DONTPREP, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
+import { type BioList, MQ_RQ_IDLE, RQF_DONTPREP, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
 import type { Queue } from './queue.js';
 import { type RequestImpl, RequestList } from './request.js';
 import { putDriverTag } from './sched-tags.js';
@@ -31,6 +31,17 @@ export function requeueRequest(blk: Blk, rq: RequestImpl, kick: boolean): void {
   rq.q.requeueList.pushTail(rq);
   if (kick) kickRequeueList(rq.q);
   if (trace.functions) trace.exit();
+}
+
+/** The request has no bios, and no data, then. Any context. @kernel block/blk-core.c blk_steal_bios */
+export function stealBios(list: BioList, rq: RequestImpl): void {
+  const { bio } = rq;
+  if (bio === null) return;
+  if (list.tail === null) list.head = bio;
+  else list.tail.next = bio;
+  list.tail = rq.biotail;
+  rq.bio = rq.biotail = null;
+  rq.dataLengthBytes = 0;
 }
 
 /** @kernel block/blk-mq.c blk_mq_kick_requeue_list */

@@ -5,6 +5,7 @@
 import { PAGE_SIZE } from '@nvme-stack/kernel';
 import type { BioImpl } from './bio.js';
 import type { Blk } from './blk.js';
+import { bioIntegrityFree, bioIntegrityPart } from './integrity/payload.js';
 import { roundDown } from './limits.js';
 import type { QueueLimits } from './ports.js';
 import {
@@ -178,6 +179,7 @@ export function splitBio(blk: Blk, bio: BioImpl, bytes: number): BioImpl {
   const rest = blk.bioPool.take(bio.vcnt);
   fillPart(front, bio, whole, 0, bytes);
   fillPart(rest, bio, whole, bytes, bio.sizeBytes - bytes);
+  if (bio.integrity !== null) splitIntegrity(blk, bio, front, rest, bytes);
   front.nrSegs = bio.nrSegs;
   if (bio === whole) {
     whole.partsLeft = 2;
@@ -192,12 +194,22 @@ export function splitBio(blk: Blk, bio: BioImpl, bytes: number): BioImpl {
   return front;
 }
 
+/** Each part has its part of the metadata, before a part that was split itself goes. */
+function splitIntegrity(blk: Blk, bio: BioImpl, front: BioImpl, rest: BioImpl, bytes: number): void {
+  const whole = bio.integrity;
+  if (whole === null) return;
+  bioIntegrityPart(blk, front, whole, 0);
+  bioIntegrityPart(blk, rest, whole, bytes);
+  if (bio.parent !== null) bioIntegrityFree(blk, bio);
+}
+
 function fillPart(part: BioImpl, from: BioImpl, whole: BioImpl, offset: number, length: number): void {
   part.parent = whole;
   part.opf = from.opf & ~REQ_POLLED;
   part.disk = from.disk;
   part.sector = from.sector + offset / SECTOR_SIZE;
   part.sizeBytes = length;
+  part.writeHint = from.writeHint;
   part.status = 0;
   part.endIo = null;
   part.inFlight = true;

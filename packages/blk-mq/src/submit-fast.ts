@@ -42,7 +42,7 @@ const PAGE_MASK = PAGE_SIZE - 1;
 export function submitFast(blk: Blk, bio: BioImpl): boolean {
   const disk = bio.disk as Disk | null;
   const { opf } = bio;
-  if (disk === null || (opf & LONG_WAY) !== 0 || disk.dead || disk.readOnly) return false;
+  if (disk === null || (opf & LONG_WAY) !== 0 || !disk.isPlain) return false;
   const q = disk.queue;
   if (q.freezeDepth !== 0 || q.quiesceDepth !== 0 || q.elevator !== null || q.none.total !== 0) return false;
   if (bio.sizeBytes === 0 || bio.sector + bytesToSectors(bio.sizeBytes) > disk.capacitySectors) return false;
@@ -75,7 +75,7 @@ export function submitFast(blk: Blk, bio: BioImpl): boolean {
   rq.cmdFlags = opf;
   rq.rqFlags = q.ioStat ? RQF_IO_STAT : 0;
   if (hctx.shared) countActive(hctx, rq);
-  rq.startTimeNs = blk.ex.now();
+  rq.startTimeNs = q.ioStat ? blk.ex.now() : 0;
   rq.timeoutNs = 0;
   rq.endIo = null;
   rq.next = null;

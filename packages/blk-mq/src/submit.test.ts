@@ -31,6 +31,7 @@ submit_bio_wait
       submit_bio_noacct_nocheck
         __submit_bio
           blk_mq_submit_bio
+            bio_integrity_prep
             blk_attempt_plug_merge
             blk_mq_sched_bio_merge
             __blk_mq_alloc_requests
@@ -70,10 +71,11 @@ blk_mq_end_request_batch
       return functionTree(m.kernel, from).map((line) => line.trim());
     });
     const at = tree.indexOf('blk_mq_submit_bio');
-    expect(tree.slice(at + 1, at + 5)).toEqual([
+    expect(tree.slice(at + 1, at + 6)).toEqual([
       'bio_split_rw',
       'bio_split_rw_at',
       'bvec_split_segs',
+      'bio_integrity_prep',
       'blk_attempt_plug_merge',
     ]);
   });
@@ -95,10 +97,11 @@ describe('submission on 6.1', () => {
       await m.blkMq.submitBioWait(bio);
       return functionTree(m.kernel, from);
     });
-    expect(tree.slice(4, 17)).toEqual(
+    expect(tree.slice(4, 18)).toEqual(
       indentTree(`
         __submit_bio
           blk_mq_submit_bio
+            bio_integrity_prep
             blk_mq_attempt_bio_merge
               blk_attempt_plug_merge
               blk_mq_sched_bio_merge

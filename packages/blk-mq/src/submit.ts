@@ -9,6 +9,7 @@
 import { Completion, complete, cpuRelax, traced, waitForCompletion } from '@nvme-stack/kernel';
 import { accountIoStart } from './account.js';
 import { type BioImpl, bioEndWith, bioIoError, bioWouldblockError } from './bio.js';
+import { submitBioBased } from './bio-based.js';
 import { checkEod, checkOp, checkRo } from './bio-checks.js';
 import type { Blk } from './blk.js';
 import { insertRequest, runHwQueue } from './dispatch.js';
@@ -16,6 +17,7 @@ import { insertFlush } from './flush.js';
 import { enterFrozen, queueExit } from './freeze.js';
 import type { Disk } from './gendisk.js';
 import type { HwCtx, SwCtx } from './hw-ctx.js';
+import { bioIntegrityPrep } from './integrity/bio-integrity.js';
 import { attemptPlugMerge, bioMergeable, schedBioMerge } from './merge.js';
 import { addRqToPlug, blkFlushPlug, flushBeforeSleep, MAX_NESTED, type Plug } from './plug.js';
 import { bioPoll, pollCookie } from './poll.js';
@@ -28,6 +30,7 @@ import {
   HCTX_TYPE_POLL,
   HCTX_TYPE_READ,
   MQ_RQ_IDLE,
+  REQ_DRV,
   REQ_FUA,
   REQ_NOWAIT,
   REQ_OP_MASK,
@@ -96,17 +99,33 @@ function checkBio(blk: Blk, bio: BioImpl): boolean {
   return true;
 }
 
+/** Passes a bio that is under way on to its disk. @kernel block/blk-core.c submit_bio_noacct */
+export function submitBioNoacct(blk: Blk, bio: BioImpl): void {
+  const { trace } = blk;
+  if (blk.functions) trace.enter('submit_bio_noacct');
+  if (checkBio(blk, bio)) {
+    if (blk.bioStack.active) blk.bioStack.fresh.push(bio);
+    else submitNocheck(blk, bio);
+  }
+  if (blk.functions) trace.exit();
+}
+
 /** @kernel block/blk-core.c submit_bio_noacct_nocheck */
 function submitNocheck(blk: Blk, bio: BioImpl): void {
   const { trace } = blk;
   if (blk.functions) trace.enter('submit_bio_noacct_nocheck');
-  if (blk.events) traceBio(blk, BLOCK_BIO_QUEUE, bio);
+  // A driver's disk passed it on: it was told of there.
+  if (blk.events && (bio.opf & REQ_DRV) === 0) traceBio(blk, BLOCK_BIO_QUEUE, bio);
   resubmitBio(blk, (bio.disk as Disk).queue, bio);
   if (blk.functions) trace.exit();
 }
 
 /** Submits a bio and what splitting leaves of it, part by part. @kernel block/blk-core.c __submit_bio_noacct_mq */
 export function resubmitBio(blk: Blk, q: Queue, bio: BioImpl): void {
+  if (q.isBioBased) {
+    submitBioBased(blk, bio);
+    return;
+  }
   let next: BioImpl | null = bio;
   while (next !== null) next = submitPart(blk, q, next);
 }
@@ -136,25 +155,33 @@ function blkMqSubmitBio(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): Bi
   let rest: BioImpl | null = null;
   if (q.freezeDepth !== 0) {
     enterFrozen(q, bio);
-  } else {
-    const bytes = splitLength(blk, q, bio);
-    if (bytes === SPLIT_NONE) {
-      mergeOrQueue(blk, q, bio, plug);
-    } else if (bytes === SPLIT_IMPOSSIBLE) {
-      bioEndWith(blk, bio, BLK_STS_IOERR);
-    } else if ((bio.opf & REQ_NOWAIT) !== 0) {
-      bioWouldblockError(blk, bio);
-    } else {
-      const front = splitBio(blk, bio, bytes);
-      rest = blk.splitRest as BioImpl;
-      mergeOrQueue(blk, q, front, plug);
-    }
+  } else if (!blk.era.integrity.beforeSplit || !hasIntegrityStep(blk, q) || bioIntegrityPrep(blk, q, bio)) {
+    rest = splitOrQueue(blk, q, bio, plug);
   }
   if (blk.functions) trace.exit();
   return rest;
 }
 
+/** Queues what the limits let go as one; returns the part that is left. */
+function splitOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): BioImpl | null {
+  const bytes = splitLength(blk, q, bio);
+  if (bytes === SPLIT_NONE) {
+    mergeOrQueue(blk, q, bio, plug);
+  } else if (bytes === SPLIT_IMPOSSIBLE) {
+    bioEndWith(blk, bio, BLK_STS_IOERR);
+  } else if ((bio.opf & REQ_NOWAIT) !== 0) {
+    bioWouldblockError(blk, bio);
+  } else {
+    const front = splitBio(blk, bio, bytes);
+    const rest = blk.splitRest as BioImpl;
+    mergeOrQueue(blk, q, front, plug);
+    return rest;
+  }
+  return null;
+}
+
 function mergeOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): void {
+  if (!blk.era.integrity.beforeSplit && hasIntegrityStep(blk, q) && !bioIntegrityPrep(blk, q, bio)) return;
   if (q.noMerges === 0 && bioMergeable(bio) && attemptMerge(blk, q, bio, plug)) return;
   const cpu = blk.ex.cpu;
   const ctx = q.ctxs[Math.max(cpu, 0)];
@@ -177,6 +204,11 @@ function mergeOrQueue(blk: Blk, q: Queue, bio: BioImpl, plug: Plug | null): void
   bio.waitCtx = ctx;
   parkForTag(tags, bio);
   giveTags(blk, tags);
+}
+
+/** Somebody sees that the step is taken, or it does something. */
+function hasIntegrityStep(blk: Blk, q: Queue): boolean {
+  return blk.functions !== 0 || q.limits.integrity !== null;
 }
 
 /** @kernel block/blk-mq.c blk_mq_attempt_bio_merge */
@@ -247,7 +279,7 @@ export function rqCtxInit(blk: Blk, q: Queue, opf: number, rq: RequestImpl, hctx
   rq.cmdFlags = opf;
   rq.rqFlags = q.ioStat ? RQF_IO_STAT : 0;
   if (rq.schedTags !== null) rq.rqFlags |= RQF_USE_SCHED;
-  rq.startTimeNs = blk.ex.now();
+  rq.startTimeNs = q.ioStat ? blk.ex.now() : 0;
   rq.timeoutNs = 0;
   rq.endIo = null;
   rq.next = null;

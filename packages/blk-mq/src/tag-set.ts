@@ -6,7 +6,7 @@ import { type HasKernel, type Kernel, KernelError, traced } from '@nvme-stack/ke
 import type { Blk } from './blk.js';
 import { blkMqFreezeQueue, blkMqUnfreezeQueue } from './freeze.js';
 import type { BlkMqOps, BlkMqTagSet, BlkMqTagSetInit, Request } from './ports.js';
-import { HCTX_MAX_TYPES, HCTX_TYPE_DEFAULT } from './ports.js';
+import { BLK_MQ_F_NO_SCHED, HCTX_MAX_TYPES, HCTX_TYPE_DEFAULT, MQ_RQ_IN_FLIGHT } from './ports.js';
 import type { Queue } from './queue.js';
 import { reallocHwCtxs } from './queue.js';
 import { QueueMap, updateQueueMap } from './queue-map.js';
@@ -56,6 +56,13 @@ export class TagSet implements BlkMqTagSet, HasKernel {
     const tags = this.tags[hwQueue];
     return tags !== undefined && tagInUse(tags, tag) ? tags.rqs[tag] : null;
   }
+
+  inFlightRq(hwQueue: number, tag: number): Request | null {
+    const tags = this.tags[hwQueue];
+    if (tags === undefined || tag >= tags.nrTags) return null;
+    const rq = tags.rqs[tag];
+    return rq.state === MQ_RQ_IN_FLIGHT ? rq : null;
+  }
 }
 
 /** Makes tags and requests, one per tag and hardware queue. Throws EINVAL. @kernel block/blk-mq.c blk_mq_alloc_tag_set */
@@ -68,6 +75,26 @@ export const allocTagSet = traced('blk_mq_alloc_tag_set', (blk: Blk, init: BlkMq
   blk.tagSets.push(set);
   return set;
 });
+
+/** @kernel include/linux/blkdev.h BLKDEV_DEFAULT_RQ */
+const BLKDEV_DEFAULT_RQ = 128;
+
+/** What the queue of a bio-based disk has in place of a tag set: no hardware queue, no request. */
+export function bioTagSet(blk: Blk, numaNode: number): TagSet {
+  const queueRq = (): never => blk.ex.bug('a request on the queue of a disk that takes bios');
+  return new TagSet(blk, {
+    ops: { queueRq },
+    name: 'bio',
+    nrHwQueues: 0,
+    nrMaps: 1,
+    queueDepth: BLKDEV_DEFAULT_RQ,
+    reservedTags: 0,
+    numaNode,
+    timeoutNs: 0,
+    flags: BLK_MQ_F_NO_SCHED,
+    driverData: null,
+  });
+}
 
 function checkInit(init: BlkMqTagSetInit): void {
   const { nrHwQueues, queueDepth, reservedTags, nrMaps } = init;

@@ -5,7 +5,18 @@
 import type { Item } from '@nvme-stack/kernel';
 import type { Blk } from './blk.js';
 import { queueBusyIter } from './busy-iter.js';
-import { BLK_EH_RESET_TIMER, MQ_RQ_IDLE, MQ_RQ_IN_FLIGHT, RQF_STARTED, RQF_TIMED_OUT, SECTOR_SIZE } from './ports.js';
+import { blkIntegrityPrepare } from './integrity/t10-pi.js';
+import {
+  BLK_EH_RESET_TIMER,
+  MQ_RQ_IDLE,
+  MQ_RQ_IN_FLIGHT,
+  REQ_INTEGRITY,
+  REQ_OP_MASK,
+  REQ_OP_WRITE,
+  RQF_STARTED,
+  RQF_TIMED_OUT,
+  SECTOR_SIZE,
+} from './ports.js';
 import type { Queue } from './queue.js';
 import type { RequestImpl } from './request.js';
 import { giveTags } from './submit.js';
@@ -36,6 +47,7 @@ export function startRequest(blk: Blk, rq: RequestImpl): void {
   rq.ioStartTimeNs = blk.ex.now();
   rq.state = MQ_RQ_IN_FLIGHT;
   addTimer(blk, rq, rq.ioStartTimeNs);
+  if ((rq.cmdFlags & REQ_INTEGRITY) !== 0 && (rq.cmdFlags & REQ_OP_MASK) === REQ_OP_WRITE) blkIntegrityPrepare(blk, rq);
   if (blk.functions) {
     blk.trace.exit();
     blk.trace.exit();
@@ -46,7 +58,7 @@ export function startRequest(blk: Blk, rq: RequestImpl): void {
 export function startRequests(blk: Blk, list: RequestImpl): void {
   const nowNs = blk.ex.now();
   for (let rq: RequestImpl | null = list; rq !== null; rq = rq.next) {
-    if (!blk.untraced || rq.state !== MQ_RQ_IDLE) {
+    if (!blk.untraced || rq.state !== MQ_RQ_IDLE || (rq.cmdFlags & REQ_INTEGRITY) !== 0) {
       startRequest(blk, rq);
       continue;
     }

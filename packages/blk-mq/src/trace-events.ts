@@ -3,7 +3,9 @@
  * Kernel counterpart: include/trace/events/block.h, block/blk-core.c blk_fill_rwbs.
  */
 import type { TraceEventType } from '@nvme-stack/kernel';
-import type { Gendisk } from './ports.js';
+import type { Blk } from './blk.js';
+import type { Disk } from './gendisk.js';
+import type { Bio, Gendisk } from './ports.js';
 import {
   REQ_FUA,
   REQ_META,
@@ -19,6 +21,7 @@ import {
   REQ_PREFLUSH,
   REQ_RAHEAD,
   REQ_SYNC,
+  SECTOR_SIZE,
 } from './ports.js';
 
 const BIO_FIELDS = ['dev', 'sector', 'nr_sector'] as const;
@@ -36,6 +39,7 @@ export const BLOCK_GETRQ = event('block_getrq', BIO_FIELDS, 'rwbs');
 export const BLOCK_BIO_FRONTMERGE = event('block_bio_frontmerge', BIO_FIELDS, 'rwbs');
 export const BLOCK_BIO_BACKMERGE = event('block_bio_backmerge', BIO_FIELDS, 'rwbs');
 export const BLOCK_SPLIT = event('block_split', ['dev', 'sector', 'new_sector'], 'rwbs');
+export const BLOCK_BIO_REMAP = event('block_bio_remap', [...BIO_FIELDS, 'old_dev'], 'rwbs');
 export const BLOCK_PLUG = event('block_plug', []);
 export const BLOCK_UNPLUG = event('block_unplug', ['nr_rq', 'explicit']);
 export const BLOCK_RQ_INSERT = event('block_rq_insert', RQ_FIELDS, 'rwbs');
@@ -45,7 +49,7 @@ export const BLOCK_RQ_COMPLETE = event('block_rq_complete', ['dev', 'sector', 'n
 
 /** A disk's dev_t as one number; 0 for a queue without a disk. */
 export function devNumber(disk: Gendisk | null): number {
-  const devt = disk === null || !disk.live ? null : disk.dev.devt;
+  const devt = disk === null || !disk.live ? null : (disk as Disk).devt;
   return devt === null ? 0 : devt.major * 1048576 + devt.minor;
 }
 
@@ -69,6 +73,13 @@ export function rwbs(opf: number): string {
   if ((opf & REQ_SYNC) !== 0) text += 'S';
   if ((opf & REQ_META) !== 0) text += 'M';
   return text;
+}
+
+/** A bio that was sent to one disk goes to another. @kernel include/trace/events/block.h block_bio_remap */
+export function traceRemap(blk: Blk, bio: Bio, from: Gendisk): void {
+  if (!blk.events) return;
+  const sectors = bio.sizeBytes / SECTOR_SIZE;
+  blk.trace.event(BLOCK_BIO_REMAP, devNumber(bio.disk), bio.sector, sectors, devNumber(from), rwbs(bio.opf));
 }
 
 /** @kernel block/blk-core.c blk_op_str */

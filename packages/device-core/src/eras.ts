@@ -1,5 +1,6 @@
 /** What differs between kernel profiles in drivers/base/, as data. */
 import type { KernelProfile } from '@nvme-stack/kernel';
+import type { DmiField } from './ports.js';
 
 /** One era's choices. */
 export interface DeviceCoreEra {
@@ -17,6 +18,8 @@ export interface DeviceCoreEra {
   readonly bindFailure: 'errno' | 'enodev';
   /** Who sets up DMA in really_probe: the bus, or dma_configure for every bus. */
   readonly dmaConfigure: 'bus' | 'core';
+  /** What the kernel does not read of DMI yet. */
+  readonly unknownDmiFields: readonly DmiField[];
   /** Symbols that have another name in that era, or none. */
   readonly symbols: Readonly<Record<string, string | null>>;
 }
@@ -29,6 +32,7 @@ const MODERN: DeviceCoreEra = {
   probeFailureLog: 'device',
   bindFailure: 'errno',
   dmaConfigure: 'bus',
+  unknownDmiFields: [],
   symbols: {},
 };
 
@@ -40,6 +44,7 @@ const V4: DeviceCoreEra = {
   probeFailureLog: 'driver',
   bindFailure: 'enodev',
   dmaConfigure: 'core',
+  unknownDmiFields: [],
   symbols: { __driver_probe_device: null },
 };
 
@@ -53,6 +58,7 @@ export const DEVICE_CORE_ERAS: Readonly<Record<KernelProfile, DeviceCoreEra>> = 
     ...V4,
     synthUuid: false,
     dmaConfigure: 'bus',
+    unknownDmiFields: ['productFamily'],
     symbols: { ...V4.symbols, cdev_device_add: null, cdev_device_del: null },
   },
 };

@@ -31,6 +31,7 @@ import { type DeviceCoreDeps, DeviceCoreState } from './state.js';
 import { createFile, createGroup, createLink, createSysfs, removeFile, removeGroup, removeLink } from './sysfs.js';
 import { kobjectUeventEnv } from './uevent.js';
 
+export { createDmi, type DmiDeps } from './dmi.js';
 export * from './ports.js';
 export type { DeviceCoreDeps, DeviceCoreFaults } from './state.js';
 
@@ -69,6 +70,7 @@ function driverModel(
   | 'busRegister'
   | 'busUnregister'
   | 'busDevices'
+  | 'busKobject'
   | 'driverRegister'
   | 'driverUnregister'
   | 'driverFind'
@@ -89,6 +91,7 @@ function driverModel(
     busRegister: (bus) => busRegister(core, bus),
     busUnregister: (bus) => busUnregister(core, bus),
     busDevices: (bus) => [...(core.buses.get(bus)?.devices ?? [])],
+    busKobject: (bus) => busPrivate(core, bus)?.subsys ?? null,
     driverRegister: (drv) => driverRegister(core, drv),
     driverUnregister: (drv) => driverUnregister(core, drv),
     driverFind: (name, bus) => {

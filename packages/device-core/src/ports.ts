@@ -226,6 +226,22 @@ export interface NodeStat {
   readonly devt: DevT;
 }
 
+// ------------------------------------------------------------------------------------------ who made the machine
+
+/** What firmware says of the machine and its board. @kernel include/linux/mod_devicetable.h dmi_field */
+export type DmiField = 'sysVendor' | 'productName' | 'productFamily' | 'boardVendor' | 'boardName';
+
+/** Texts by field; a field that is left out is not known. */
+export type DmiIdentity = { readonly [field in DmiField]?: string };
+
+/** The identity of one machine, for drivers that know some machines by name. */
+export interface Dmi {
+  /** Whether a field is exactly that text; one that is not known is no text. Any context. @kernel drivers/firmware/dmi_scan.c dmi_match */
+  match(field: DmiField, text: string): boolean;
+  /** Makes /sys/class/dmi/id, with a file for each field that is known; without any, nothing. Once, at boot; task context. @kernel drivers/firmware/dmi-id.c dmi_id_init */
+  dmiIdInit(): Promise<void>;
+}
+
 // ------------------------------------------------------------------------------------------ the subsystem
 
 /** The driver core of one machine. */
@@ -238,6 +254,8 @@ export interface DeviceCore {
   busUnregister(bus: BusType): void;
   /** Devices of a bus in order of registration. @kernel drivers/base/bus.c bus_for_each_dev */
   busDevices(bus: BusType): readonly Device[];
+  /** The directory of a registered bus, for directories of its own below it; null: it is not registered. @kernel drivers/base/bus.c bus_get_kset */
+  busKobject(bus: BusType): Kobject | null;
   /** Trace driver_register → driver_find, bus_add_driver → driver_attach → bus_for_each_dev → __driver_attach …; probes devices (asynchronously when the driver prefers it). Throws EBUSY for a name taken. Task context. @kernel drivers/base/driver.c driver_register */
   driverRegister(drv: DeviceDriver): Promise<void>;
   /** Unbinds every device first. @kernel drivers/base/driver.c driver_unregister */

@@ -35,7 +35,7 @@ function functions(kernel: Kernel): string[] {
 
 for (const options of [{}, { strict: true }, { interleave: true, seed: 3 }, { trace: 'off', checks: 'off' }] as const) {
   describe(`with ${JSON.stringify(options)}`, () => {
-    irqsContract({ describe, it, expect }, () => setUp(options));
+    irqsContract({ describe, it, expect }, 'descriptors', () => setUp(options));
   });
 }
 

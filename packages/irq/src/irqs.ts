@@ -76,6 +76,10 @@ class IrqsImpl implements Irqs {
     manage.enableIrq(this.system, irq);
   }
 
+  irqWakeThread(irq: number, devId: unknown): void {
+    manage.irqWakeThreadOf(this.system, irq, devId);
+  }
+
   synchronizeIrq(irq: number): Promise<void> {
     return manage.synchronizeIrq(this.system, irq);
   }

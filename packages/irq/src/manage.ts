@@ -7,7 +7,7 @@ import { irqDisable, irqDoSetAffinity, irqStartup, maskIrq } from './chip.js';
 import { IrqAction, type IrqDesc, type IrqRequest } from './desc.js';
 import { IRQ_WAKE_THREAD, IRQF_ONESHOT, IRQF_SHARED } from './ports.js';
 import { type IrqSystem, irqToDesc } from './system.js';
-import { startIrqThread } from './thread.js';
+import { irqWakeThread, startIrqThread } from './thread.js';
 
 /** Wakes the thread and no more. @kernel kernel/irq/manage.c irq_default_primary_handler */
 export function defaultPrimaryHandler(): 2 {
@@ -95,6 +95,13 @@ export const freeIrq = traced('free_irq', async (system: IrqSystem, irq: number,
   system.kernel.live.remove('vectors', action.name);
   return action.name;
 });
+
+/** Any context. @kernel kernel/irq/manage.c irq_wake_thread */
+export function irqWakeThreadOf(system: IrqSystem, irq: number, devId: unknown): void {
+  for (let { action } = irqToDesc(system, irq); action !== null; action = action.next) {
+    if (action.devId === devId) irqWakeThread(action);
+  }
+}
 
 /** @kernel kernel/irq/chip.c irq_shutdown */
 function irqShutdown(desc: IrqDesc): void {

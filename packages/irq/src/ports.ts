@@ -2,7 +2,7 @@
  * What the irq package owns: interrupt descriptors, the domain and chip a platform implements, affinity spreading.
  * Types and constants only. Counterparts: include/linux/irq.h, irqdomain.h, interrupt.h, msi.h.
  */
-import type { Kernel } from '@nvme-stack/kernel';
+import type { Kernel, KernelProfile } from '@nvme-stack/kernel';
 
 /** @kernel include/linux/irqreturn.h irqreturn */
 export const IRQ_NONE = 0 as const;
@@ -111,6 +111,8 @@ export interface Irqs {
   /** Masks and waits for handlers. Task context. @kernel kernel/irq/manage.c disable_irq */
   disableIrq(irq: number): Promise<void>;
   enableIrq(irq: number): void;
+  /** Has the thread of a handler run, as its hard handler would; nothing happens when there is none. Any context. @kernel kernel/irq/manage.c irq_wake_thread */
+  irqWakeThread(irq: number, devId: unknown): void;
   /** @kernel kernel/irq/manage.c synchronize_irq */
   synchronizeIrq(irq: number): Promise<void>;
 
@@ -143,3 +145,11 @@ export interface Irqs {
   /** /proc/interrupts' text; the package registers it with procfs. */
   showInterrupts(): string;
 }
+
+/** What the log says of a message that no interrupt waits for; %v stands for CPU and vector. @kernel arch/x86/kernel/irq.c */
+export const NO_IRQ_HANDLER: Readonly<Record<KernelProfile, string>> = {
+  '6.12': 'No irq handler for %v',
+  '6.1': '__common_interrupt: %v No irq handler for vector',
+  '4.13': 'do_IRQ: %v No irq handler for vector',
+  '4.10': 'do_IRQ: %v No irq handler for vector',
+};

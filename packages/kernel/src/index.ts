@@ -40,6 +40,7 @@ export * from './ports.js';
 export { createPrintk, devPrintk, hexText } from './printk.js';
 export { createProcfs } from './procfs.js';
 export { createRandomStreams } from './random.js';
+export { RateLimit } from './rate-limit.js';
 export { createResourceTree, IORESOURCE_BUSY, IORESOURCE_IO, IORESOURCE_MEM } from './resource.js';
 export {
   Completion,

@@ -3,33 +3,36 @@
  * from `parts` instead.
  */
 import { createBlkMq } from '@nvme-stack/blk-mq';
-import { createDeviceCore } from '@nvme-stack/device-core';
+import { createDeviceCore, createDmi } from '@nvme-stack/device-core';
 import { createIrqs } from '@nvme-stack/irq';
 import { createKernel, createPhysicalMemory, type FrontDoor } from '@nvme-stack/kernel';
 import { createModules } from '@nvme-stack/modules';
 import { createNvmeController } from '@nvme-stack/nvme-controller';
-import type { BlockStore, FaultPlan } from '@nvme-stack/nvme-controller/ports';
+import type { BlockStore, FaultPlan, NvmeController } from '@nvme-stack/nvme-controller/ports';
 import { createNvmeCore } from '@nvme-stack/nvme-core';
 import { createNvmePciDriver } from '@nvme-stack/nvme-pci-driver';
 import { createPciBus } from '@nvme-stack/pci-bus';
 import type { PciFunction } from '@nvme-stack/pci-function';
-import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { createPlatformSim, PlainFunction } from '@nvme-stack/platform-sim';
+import type { SlotDescription } from '@nvme-stack/platform-sim/ports';
 import { createWorkqueues } from '@nvme-stack/workqueue';
 import { type MachineNvme, type ResolvedMachine, resolveNamespace } from './description.js';
 import { withProperties } from './device-properties.js';
 import { hostLoop } from './host-loop.js';
 import { provideNvmeModules } from './nvme-modules.js';
-import type { MachineOptions, MachineParts, Subsystems } from './ports.js';
+import type { MachineFunction } from './pci-description.js';
+import { type Places, planPlaces } from './places.js';
+import type { ExternalBoard, MachineOptions, MachineParts, Subsystems } from './ports.js';
+import { checkSharing, prepareSharing } from './shared-subsystem.js';
 import { type Arena, createArena, laterMedia, type NamespacePlan } from './stores.js';
 import { checkVfPlaces } from './vf-places.js';
-
-/** First PCI device number given to a controller that names none. */
-const FIRST_NVME_SLOT = 3;
 
 /** A machine's parts before it has booted. */
 export interface Composition {
   readonly subsystems: Subsystems;
   readonly door: FrontDoor;
+  /** Where the devices are, when they are not in this process. */
+  readonly board: ExternalBoard | null;
   /** Makes another controller, for a slot of the running machine. */
   makeController(nvme: MachineNvme): PciFunction;
 }
@@ -41,9 +44,15 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   // An external board has its controllers already.
   const nvme =
     board === undefined
-      ? description.nvme.map((one, index) => withSerial(withProperties(one, `machine.nvme[${index}]`), index))
+      ? prepareSharing(description.nvme).map((one, index) =>
+          withSerial(withProperties(one, `machine.nvme[${index}]`), index),
+        )
       : [];
-  checkVfPlaces(nvme, placeControllers(nvme));
+  const chipset = description.pci === 'q35' ? 'q35' : 'none';
+  const rootPorts = board === undefined ? description.rootPorts : [];
+  const functions = board === undefined ? description.functions : [];
+  const places = planPlaces({ nvme, rootPorts, functions }, chipset);
+  checkVfPlaces(nvme, places, rootPorts);
   const plans = nvme.map(planNamespaces);
   const arena = createArena(description.memoryMiB << 20, plans, parts, () => kernel.ex);
   const { kernel, door } = (parts.kernel ?? createKernel)({
@@ -70,6 +79,7 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
   const workqueues = (parts.workqueue ?? createWorkqueues)({ kernel });
   const irqs = (parts.irq ?? createIrqs)({ kernel });
   const deviceCore = (parts.deviceCore ?? createDeviceCore)({ kernel, workqueues });
+  const dmi = createDmi({ kernel, deviceCore }, description.dmi);
   const modules = (parts.modules ?? createModules)({ kernel, deviceCore, workqueues });
   const pciBus = (parts.pciBus ?? createPciBus)({ kernel, deviceCore, irqs, workqueues });
   const blkMq = (parts.blkMq ?? createBlkMq)({ kernel, deviceCore, workqueues, irqs });
@@ -82,27 +92,24 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     deviceCore,
     irqs,
     workqueues,
+    dmi,
   });
-  const chipset = description.pci === 'q35' ? 'q35' : 'none';
-  const slots = placeControllers(nvme, chipset).map((slot, index) => ({
-    slot,
-    function: makeController(
-      nvme[index] as MachineNvme,
-      index,
-      plans[index],
-      arena,
-      parts,
-      options.faultPlans?.[index],
-    ),
-  }));
+  const made: PciFunction[] = [];
+  const controllers = places.nvme.map((place, index) => {
+    const one = nvme[index] as MachineNvme;
+    const faults = options.faultPlans?.[index];
+    const controller = makeController(one, { index, plan: plans[index], media: arena, parts, faults, made });
+    made.push(controller);
+    return { ...place, function: controller };
+  });
   const platform =
     board?.platform({ kernel, irqs }) ??
     (parts.platform ?? createPlatformSim)({
       kernel,
       irqs,
-      slots,
+      slots: [...controllers, ...plainFunctions(functions, places)],
       chipset,
-      rootPorts: [],
+      rootPorts,
       numaNode: description.numaNode,
       moveInRam: arena.move,
     });
@@ -113,6 +120,7 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     workqueues,
     irqs,
     deviceCore,
+    dmi,
     modules,
     pciBus,
     blkMq,
@@ -120,22 +128,25 @@ export function compose(description: ResolvedMachine, options: MachineOptions): 
     nvmePciDriver,
     platform,
   };
-  let controllers = description.nvme.length;
+  let count = description.nvme.length;
   return {
     subsystems,
     door,
+    board: board ?? null,
     makeController: (plugged) => {
-      const one = withSerial(withProperties(plugged, 'machine.plug'), controllers);
+      checkSharing(plugged, 'machine.plug', made.length);
+      const one = withSerial(withProperties(plugged, 'machine.plug'), count);
       const plan = planNamespaces(one);
-      const media = laterMedia(controllers, plan, parts, () => kernel.ex);
-      return makeController(one, controllers++, plan, media, parts, undefined);
+      const media = laterMedia(count, plan, parts, () => kernel.ex);
+      return makeController(one, { index: count++, plan, media, parts, faults: undefined, made });
     },
   };
 }
 
 /** Controllers with one serial number are one subsystem, and Linux refuses its second: each has a number of its own. */
 function withSerial(nvme: MachineNvme, index: number): MachineNvme {
-  return index === 0 || nvme.serial !== undefined ? nvme : { ...nvme, serial: `nvme-stack-${index + 1}` };
+  const isNamed = nvme.serial !== undefined || nvme.sharesWith !== undefined;
+  return index === 0 || isNamed ? nvme : { ...nvme, serial: `nvme-stack-${index + 1}` };
 }
 
 /** Namespaces with their ids and sizes, and the images that `parts.blockStore` opens. */
@@ -150,45 +161,36 @@ function planNamespaces(nvme: MachineNvme): NamespacePlan {
   return { namespaces, files: (nvme.namespaces ?? []).map((namespace) => namespace.file ?? null) };
 }
 
-/** The slot of each controller. Throws a RangeError for a slot named twice, or one of the chipset's. */
-export function placeControllers(controllers: readonly MachineNvme[], chipset: 'q35' | 'none' = 'none'): number[] {
-  const slots = controllers.map(({ slot }) => slot);
-  const taken = new Set(slots);
-  let next = FIRST_NVME_SLOT;
-  return controllers.map((nvme, index) => {
-    if (nvme.slot !== undefined) {
-      if (chipset === 'q35' && nvme.slot < FIRST_NVME_SLOT) {
-        throw new RangeError(
-          `machine.nvme[${index}].slot is ${nvme.slot}; allowed are ${FIRST_NVME_SLOT} to 30, those before are the chipset's`,
-        );
-      }
-      const other = slots.indexOf(nvme.slot);
-      if (other === index) return nvme.slot;
-      throw new RangeError(
-        `machine.nvme[${index}].slot is ${nvme.slot}; allowed is one that nvme[${other}] does not have`,
-      );
-    }
-    while (taken.has(next)) next++;
-    taken.add(next);
-    return next;
+/** The functions that only stand there. */
+function plainFunctions(functions: readonly MachineFunction[], places: Places): SlotDescription[] {
+  return places.functions.map((place, index) => {
+    const { slot, port, memoryKiB, revisionId = 0, ...identity } = functions[index] as MachineFunction;
+    const bars = memoryKiB === undefined ? [] : [{ index: 0, sizeBytes: memoryKiB * 1024 }];
+    return { ...place, function: new PlainFunction({ ...identity, revisionId }, bars) };
   });
 }
 
-function makeController(
-  nvme: MachineNvme,
-  index: number,
-  plan: NamespacePlan | undefined,
-  media: Pick<Arena, 'store'> & Partial<Pick<Arena, 'scratch'>>,
-  parts: MachineParts,
-  faults: FaultPlan | undefined,
-): PciFunction {
-  const { slot, namespaces, ...rest } = nvme;
+/** What a controller is made with. */
+interface Making {
+  readonly index: number;
+  readonly plan: NamespacePlan | undefined;
+  readonly media: Pick<Arena, 'store'> & Partial<Pick<Arena, 'scratch'>>;
+  readonly parts: MachineParts;
+  readonly faults: FaultPlan | undefined;
+  /** Those of the description that were made already, by index. */
+  readonly made: readonly PciFunction[];
+}
+
+function makeController(nvme: MachineNvme, { index, plan, media, parts, faults, made }: Making): PciFunction {
+  const { slot, port, namespaces, sharesWith, ...rest } = nvme;
+  const peer = sharesWith === undefined ? undefined : (made[sharesWith] as NvmeController);
   return (parts.controller ?? createNvmeController)(
-    { ...rest, namespaces: plan?.namespaces ?? [] },
+    { ...rest, ...(port === undefined ? {} : { behindPort: true }), namespaces: plan?.namespaces ?? [] },
     {
       createStore: (nsid: number): BlockStore | undefined => media.store(index, nsid),
       ...(media.scratch === undefined ? {} : { scratch: media.scratch(index) }),
       ...(faults === undefined ? {} : { faults }),
+      ...(peer === undefined ? {} : { peer }),
     },
   );
 }

@@ -3,12 +3,20 @@
  * check, the sentence of a refusal, and the published file.
  */
 
+import type { DmiIdentity } from '@nvme-stack/device-core/ports';
 import type { Checks, KernelProfile, TraceLevel } from '@nvme-stack/kernel';
 import {
   faultPlanSchema,
   type NamespaceDescription,
   type NvmeControllerDescription,
 } from '@nvme-stack/nvme-controller';
+import {
+  functionsSchema,
+  type MachineFunction,
+  type MachineRootPort,
+  portSchema,
+  rootPortsSchema,
+} from './pci-description.js';
 import { type JsonSchema, validate } from './schema.js';
 
 /** A namespace's size in MiB, or in bytes as the controller's description has it. */
@@ -20,10 +28,14 @@ export type MachineNamespace = Omit<NamespaceDescription, 'sizeBytes'> & {
 };
 
 /** An NVMe controller in a slot. */
-export type MachineNvme = Omit<NvmeControllerDescription, 'namespaces'> & {
+export type MachineNvme = Omit<NvmeControllerDescription, 'namespaces' | 'behindPort'> & {
   readonly namespaces?: readonly MachineNamespace[];
   /** PCI device number on bus 0; the next free one from 3 unless told. */
   readonly slot?: number;
+  /** Index of an earlier controller whose subsystem and namespaces this one has too: another path to its disks. */
+  readonly sharesWith?: number;
+  /** In the slot of the port of that name, instead of on bus 0. */
+  readonly port?: string;
   /** Properties under QEMU's names (`cmb_size_mb`, `max_ioqpairs`), for whichever controller is behind the port. */
   readonly properties?: Readonly<Record<string, string | number | boolean>>;
 };
@@ -41,6 +53,12 @@ export interface MachineDescription {
   readonly memoryMiB?: number;
   /** What else is on the PCI bus: the functions of a q35 board, or only a host bridge. */
   readonly pci?: 'q35' | 'bare';
+  /** Who made the machine and its board, as firmware tells; without any field there is no DMI. Some drives have quirks on some machines only. */
+  readonly dmi?: DmiIdentity;
+  /** PCI Express ports, with slots for cards or switches behind them. */
+  readonly rootPorts?: readonly MachineRootPort[];
+  /** Functions that are enumerated, and do nothing else. */
+  readonly functions?: readonly MachineFunction[];
   readonly nvme?: readonly MachineNvme[];
   readonly seed?: number;
   /** The seed chooses among ready items; otherwise first in, first out. */
@@ -75,6 +93,10 @@ const NAMESPACE: JsonSchema = {
     sizeBytes: integer(512, Number.MAX_SAFE_INTEGER, 'Size in bytes, a multiple of logicalBlockSize.'),
     file: { type: 'string', description: 'Path of a raw disk image (Node only).' },
     logicalBlockSize: { enum: [512, 4096], description: 'Bytes of a logical block.' },
+    metadataBytes: { enum: [0, 8, 16, 64], description: 'Bytes of metadata of a block, within sizeBytes.' },
+    metadataExtended: { type: 'boolean', description: 'Metadata follow the data of each block in memory.' },
+    protectionType: { enum: [0, 1, 2, 3], description: 'Type of protection information in the metadata.' },
+    protectionFirst: { type: 'boolean', description: 'It is their first eight bytes, not their last.' },
     uuid: { type: 'string', description: 'Universally unique identifier.' },
     nguid: { type: 'string', description: 'Namespace globally unique identifier, 32 hexadecimal digits.' },
     eui64: { type: 'string', description: 'IEEE extended unique identifier, 16 hexadecimal digits.' },
@@ -165,6 +187,23 @@ const HARDWARE: Readonly<Record<string, JsonSchema>> = {
     description: 'CRDT1 to CRDT3: what CRD 1 to 3 of a completion asks a host to wait for.',
     items: integer(0, 0xffff, 'Units of 100 ms.'),
   },
+  streams: object(
+    'Directives, of which it has Streams; from version 1.3 on.',
+    {
+      maxStreams: integer(1, 0xffff, 'MSL: the most that can be open at once.'),
+      writeSizeBlocks: integer(
+        0,
+        0xffffffff,
+        'SWS: what is best written at once, logical blocks; 0: nothing in particular.',
+      ),
+      granularity: integer(
+        0,
+        0xffff,
+        'SGS: what is best deallocated at once, units of writeSizeBlocks; 0: nothing in particular.',
+      ),
+    },
+    ['maxStreams'],
+  ),
   sriovMaxVfs: integer(0, 127, 'Most virtual functions, each a controller over the same namespaces; 0: no SR-IOV.'),
   sriovVqFlexible: integer(0, 2047, 'Queue pairs, admin queues included, that can be given to virtual functions.'),
   sriovViFlexible: integer(0, 2047, 'Interrupt vectors that can be given to virtual functions.'),
@@ -182,6 +221,7 @@ const NVME: JsonSchema = {
   additionalProperties: false,
   properties: {
     slot: integer(1, 30, 'PCI device number on bus 0.'),
+    port: portSchema,
     properties: { type: 'object', additionalProperties: true, description: "Properties under QEMU's names." },
     preset: { enum: ['qemu-7.2'], description: "Identity and features of QEMU 7.2's device." },
     serial: { type: 'string', description: 'Serial number, up to 20 characters.' },
@@ -200,6 +240,9 @@ const NVME: JsonSchema = {
     dbbuf: { type: 'boolean', description: 'Doorbell Buffer Config.' },
     sgl: { type: 'boolean', description: 'SGLs for I/O commands.' },
     volatileWriteCache: { type: 'boolean', description: 'A volatile write cache is present.' },
+    multiController: { type: 'boolean', description: 'Other controllers may be in its subsystem.' },
+    controllerId: integer(0, 0xffef, 'CNTLID.'),
+    sharesWith: integer(0, 7, 'Index of an earlier controller, whose namespaces this one has too.'),
     subsystemReset: { type: 'boolean', description: 'NVM subsystem reset.' },
     ...HARDWARE,
     latency: LATENCY,
@@ -207,6 +250,17 @@ const NVME: JsonSchema = {
     namespaces: { type: 'array', items: NAMESPACE, maxItems: 256, description: 'Namespaces of the controller.' },
   },
 };
+
+/** A text of DMI: as firmware has it, without spaces around it. */
+const dmiText = (description: string): JsonSchema => ({ type: 'string', minLength: 1, maxLength: 64, description });
+
+const DMI: JsonSchema = object('Who made the machine and its board, as firmware tells.', {
+  sysVendor: dmiText('Maker of the machine.'),
+  productName: dmiText('Name of the machine.'),
+  productFamily: dmiText('Family of the machine.'),
+  boardVendor: dmiText('Maker of the board.'),
+  boardName: dmiText('Name of the board.'),
+});
 
 /** JSON Schema of a machine description. */
 export const machineSchema: JsonSchema = {
@@ -222,6 +276,9 @@ export const machineSchema: JsonSchema = {
     numaNode: integer(-1, 7, 'NUMA node of the PCI root complex; -1: not known.'),
     memoryMiB: integer(8, 2048, 'RAM in MiB.'),
     pci: { enum: ['q35', 'bare'], description: 'What else is on the PCI bus.' },
+    dmi: DMI,
+    rootPorts: rootPortsSchema,
+    functions: functionsSchema,
     nvme: { type: 'array', items: NVME, maxItems: 8, description: 'NVMe controllers.' },
     seed: integer(0, 0xffffffff, 'Seed of every random stream.'),
     interleave: { type: 'boolean', description: 'The seed chooses among ready items.' },
@@ -258,6 +315,9 @@ export function resolveMachine(description: MachineDescription): ResolvedMachine
     numaNode,
     memoryMiB: description.memoryMiB ?? 64,
     pci: description.pci ?? 'q35',
+    dmi: description.dmi ?? {},
+    rootPorts: description.rootPorts ?? [],
+    functions: description.functions ?? [],
     nvme: description.nvme ?? [{ namespaces: [{ sizeMiB: 64 }] }],
     seed: description.seed ?? 1,
     interleave: description.interleave ?? false,

@@ -28,11 +28,21 @@ const MEANINGS: Readonly<Record<string, (value: Value, nvme: MachineNvme) => Par
   sriov_max_vq_per_vf: (value) => ({ sriovMaxVqPerVf: Number(value) }),
   sriov_max_vi_per_vf: (value) => ({ sriovMaxViPerVf: Number(value) }),
   'use-intel-id': (value) => (ON.has(value) ? { pci: INTEL } : {}),
-  logical_block_size: (value, nvme) => ({ namespaces: (nvme.namespaces ?? []).map((one) => ofBlocks(one, value)) }),
+  logical_block_size: (value, nvme) => ofNamespaces(nvme, { logicalBlockSize: Number(value) as 512 | 4096 }),
+  ms: (value, nvme) => ofNamespaces(nvme, { metadataBytes: Number(value) as 0 | 8 | 16 | 64 }),
+  mset: (value, nvme) => ofNamespaces(nvme, { metadataExtended: oneOrZero(value) }),
+  pi: (value, nvme) => ofNamespaces(nvme, { protectionType: Number(value) as 0 | 1 | 2 | 3 }),
+  pil: (value, nvme) => ofNamespaces(nvme, { protectionFirst: oneOrZero(value) }),
 };
 
-function ofBlocks(namespace: MachineNamespace, value: Value): MachineNamespace {
-  return { ...namespace, logicalBlockSize: Number(value) as 512 | 4096 };
+function ofNamespaces(nvme: MachineNvme, fields: Partial<MachineNamespace>): Partial<MachineNvme> {
+  return { namespaces: (nvme.namespaces ?? []).map((one) => ({ ...one, ...fields })) };
+}
+
+/** What is neither stays what it is, to be refused by name. */
+function oneOrZero(value: Value): boolean {
+  const number = Number(value);
+  return number === 0 || number === 1 ? number === 1 : (value as boolean);
 }
 
 /** A description without properties: they are fields now. Throws RangeError for one that our controller does not have. */

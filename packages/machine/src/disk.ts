@@ -15,11 +15,17 @@ import {
   REQ_PREFLUSH,
   REQ_SYNC,
   SECTOR_SHIFT,
+  WRITE_LIFE_EXTREME,
+  WRITE_LIFE_LONG,
+  WRITE_LIFE_MEDIUM,
+  WRITE_LIFE_NONE,
+  WRITE_LIFE_NOT_SET,
+  WRITE_LIFE_SHORT,
 } from '@nvme-stack/blk-mq/ports';
 import { Completion, complete, KernelError, PAGE_SIZE, waitForCompletion } from '@nvme-stack/kernel';
 import { blkStatusToErrno } from './blk-status.js';
 import { allocBuffer } from './io-buffer.js';
-import type { BufferLayout, Disk, IoBuffer, Subsystems } from './ports.js';
+import type { Disk, IoBuffer, Subsystems, WriteHint, WriteLayout } from './ports.js';
 
 /** Pages of one bio, and how many bios are in flight at once. @kernel include/linux/bio.h BIO_MAX_VECS */
 const BIO_MAX_VECS = 256;
@@ -57,6 +63,7 @@ export function openDisk(subsystems: Subsystems, name: string, call: Caller): Di
     },
     write: async (offsetBytes, bytes, layout) => {
       check(offsetBytes, bytes.length);
+      hintOf(name, subsystems, layout?.writeHint);
       const copy = bytes.slice();
       return call('disk.write', [name, offsetBytes, copy, layout], () =>
         write(subsystems, name, offsetBytes, copy, layout),
@@ -76,6 +83,26 @@ export function openDisk(subsystems: Subsystems, name: string, call: Caller): Di
       );
     },
   };
+}
+
+const HINTS: Readonly<Record<WriteHint, number>> = {
+  none: WRITE_LIFE_NONE,
+  short: WRITE_LIFE_SHORT,
+  medium: WRITE_LIFE_MEDIUM,
+  long: WRITE_LIFE_LONG,
+  extreme: WRITE_LIFE_EXTREME,
+};
+
+/** The hint as bios have it; not set where they have none. Throws EINVAL. @kernel fs/fcntl.c rw_hint_valid */
+function hintOf(name: string, { blkMq }: Subsystems, hint: WriteHint | undefined): number {
+  if (hint === undefined) return WRITE_LIFE_NOT_SET;
+  if (!Object.hasOwn(HINTS, hint)) {
+    const allowed = Object.keys(HINTS).join(', ');
+    throw new KernelError('EINVAL', `${name}: writeHint is ${JSON.stringify(hint)}; allowed are ${allowed}`);
+  }
+  if (blkMq.writeHints === 'unknown')
+    throw new KernelError('EINVAL', `${name}: writeHint is "${hint}"; this kernel allows none`);
+  return blkMq.writeHints === 'ignored' ? WRITE_LIFE_NOT_SET : HINTS[hint];
 }
 
 function checkRange(name: string, offset: number, length: number, block: number, size: number): void {
@@ -105,24 +132,30 @@ async function write(
   name: string,
   offset: number,
   bytes: Uint8Array,
-  layout?: BufferLayout,
+  layout?: WriteLayout,
 ): Promise<void> {
   if (bytes.length === 0) return;
   const buffer = allocBuffer(subsystems.kernel, bytes.length, 'direct write', layout?.pieceBytes);
   try {
     buffer.write(0, bytes);
-    await blkdevWriteIter(subsystems, name, offset, buffer);
+    await blkdevWriteIter(subsystems, name, offset, buffer, hintOf(name, subsystems, layout?.writeHint));
   } finally {
     buffer.free();
   }
 }
 
 /** @kernel block/fops.c blkdev_write_iter */
-async function blkdevWriteIter(subsystems: Subsystems, name: string, offset: number, buffer: IoBuffer): Promise<void> {
+async function blkdevWriteIter(
+  subsystems: Subsystems,
+  name: string,
+  offset: number,
+  buffer: IoBuffer,
+  writeHint: number,
+): Promise<void> {
   const { blkMq } = subsystems;
   const plug = blkMq.writesArePlugged ? blkMq.blkStartPlug() : null;
   try {
-    await transfer(subsystems, name, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE, offset, buffer);
+    await transfer(subsystems, name, REQ_OP_WRITE | REQ_SYNC | REQ_IDLE, offset, buffer, writeHint);
   } finally {
     if (plug !== null) blkMq.blkFinishPlug(plug);
   }
@@ -151,12 +184,14 @@ async function transfer(
   opf: number,
   offset: number,
   buffer: IoBuffer,
+  writeHint = WRITE_LIFE_NOT_SET,
 ): Promise<void> {
   const { blkMq, kernel } = subsystems;
   const bytesPerBio = BIO_MAX_VECS * PAGE_SIZE;
   if (buffer.sizeBytes <= bytesPerBio) {
     const bio = blkMq.allocBio(buffer.pages.length);
     aim(blkMq, bio, name, opf, offset);
+    bio.writeHint = writeHint;
     fill(bio, buffer, 0, buffer.sizeBytes);
     throwStatus(await blkMq.submitBioWait(bio), name);
     return;
@@ -173,6 +208,7 @@ async function transfer(
     if (free.length === 0) await waitForCompletion(done);
     const bio = free.pop() as Bio;
     aim(blkMq, bio, name, opf, offset + start);
+    bio.writeHint = writeHint;
     fill(bio, buffer, start, Math.min(bytesPerBio, buffer.sizeBytes - start));
     bio.endIo = endIo;
     blkMq.submitBio(bio);

@@ -123,16 +123,13 @@ const atOnce = {
       fn(arg),
 };
 
-blockStoreContract('a late store, held', () => new HeldStore(new LateStore(1 << 18, soon), () => atOnce), {
-  describe,
-  it,
-  expect,
-});
-blockStoreContract('a store half late, held', () => new HeldStore(new LateStore(1 << 18, soon, 2000), () => atOnce), {
-  describe,
-  it,
-  expect,
-});
+const runner = { describe, it, expect };
+blockStoreContract(runner, 'a late store, held', () => new HeldStore(new LateStore(1 << 18, soon), () => atOnce));
+blockStoreContract(
+  runner,
+  'a store half late, held',
+  () => new HeldStore(new LateStore(1 << 18, soon, 2000), () => atOnce),
+);
 
 interface Outcome {
   readonly hash: string;

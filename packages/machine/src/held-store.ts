@@ -21,6 +21,8 @@ const WRITE = 2;
 
 /** `store`, with time standing still while it works; `holder` is asked for at the first request that takes its time. */
 export class HeldStore implements BlockStore {
+  /** Absent where the store does not know. */
+  readonly isAllocated?: (offset: number, length: number) => boolean;
   private readonly store: BlockStore;
   private readonly holder: () => TimeHolder;
   private spare: StoreRequest | null;
@@ -29,6 +31,8 @@ export class HeldStore implements BlockStore {
     this.store = store;
     this.holder = holder;
     this.spare = null;
+    const { isAllocated } = store;
+    if (isAllocated !== undefined) this.isAllocated = isAllocated.bind(store);
   }
 
   get sizeBytes(): number {

@@ -53,6 +53,14 @@ export {
   PROFILES,
   type ResolvedMachine,
 } from './description.js';
+export {
+  JOURNAL_SCHEMA_VERSION,
+  type JournalJson,
+  type JsonValue,
+  journalFromJson,
+  journalToJson,
+} from './journal-json.js';
 export { createMachine, replay } from './machine.js';
+export type { MachineFunction, MachinePort, MachineRootPort } from './pci-description.js';
 export * from './ports.js';
 export { type JsonSchema, validate } from './schema.js';

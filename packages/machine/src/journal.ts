@@ -61,6 +61,10 @@ async function repeat(machine: Machine, { method, args }: JournalCall): Promise<
       return machine.cpu(first).online();
     case 'device.unplug':
       return machine.device(first).unplug();
+    case 'device.eject':
+      return machine.device(first).eject();
+    case 'slot.pressAttentionButton':
+      return machine.slot(first).pressAttentionButton();
     case 'device.faults.set':
       return machine.device(first).faults.set(second);
     case 'device.faults.add':

@@ -2,22 +2,17 @@
  * The front door of a whole machine: from power-on to I/O with plain `await`.
  */
 import { type FrontDoor, KernelError, sleepNs } from '@nvme-stack/kernel';
+import { NVME_CTRL_STATE_NAMES } from '@nvme-stack/nvme-core/ports';
 import type { Composition } from './compose.js';
 import { compose } from './compose.js';
 import { cpuOf, refuseOffline } from './cpu.js';
-import { type MachineDescription, type MachineNvme, resolveMachine, validateController } from './description.js';
-import { deviceFaults } from './device-faults.js';
-import { withProperties } from './device-properties.js';
+import { type MachineDescription, resolveMachine } from './description.js';
+import { deviceAt, plug, SETTLE_HORIZON_NS, slotOf } from './devices.js';
 import { openDisk } from './disk.js';
 import { allocBuffer } from './io-buffer.js';
 import { copyOfArgument, ioctl } from './ioctl.js';
 import { JournalRecorder, replayJournal } from './journal.js';
-import type { Journal, Machine, MachineDevice, MachineOptions, Subsystems } from './ports.js';
-import { checkVfPlace } from './vf-places.js';
-
-/** How far ahead `settle` looks for work, in nanoseconds: not as far as to what looks after a controller every second. */
-const SETTLE_HORIZON_NS = 0.7e9;
-const PCI_FUNCTIONS = 8;
+import type { Journal, Machine, MachineOptions, Subsystems } from './ports.js';
 
 /** Builds a machine from its description and boots it: the PCI bus is enumerated, no driver is loaded. Rejects with one RangeError sentence for a bad description. */
 export async function createMachine(
@@ -32,6 +27,7 @@ export async function createMachine(
   const { subsystems, door } = composition;
   await door.call('swapper', async () => {
     subsystems.blkMq.blkDevInit();
+    await subsystems.dmi.dmiIdInit();
     await subsystems.pciBus.pciHostProbe(subsystems.platform.hostBridge);
     subsystems.kernel.live.baseline();
   });
@@ -50,14 +46,21 @@ export function replay(
   untilNs: number = Number.POSITIVE_INFINITY,
   options: MachineOptions = {},
 ): Promise<Machine> {
-  return replayJournal(createMachine, journal, untilNs, options, (machine) => doors.get(machine) as FrontDoor);
+  return replayWith(createMachine, journal, untilNs, options);
 }
 
-function frontDoor(
-  { subsystems, door, makeController }: Composition,
-  recorder: JournalRecorder,
-  description: Machine['description'],
-): Machine {
+/** The same with a `createMachine` of another entry point, which must return the machine that was made here. */
+export function replayWith(
+  create: typeof createMachine,
+  journal: Journal,
+  untilNs: number,
+  options: MachineOptions,
+): Promise<Machine> {
+  return replayJournal(create, journal, untilNs, options, (machine) => doors.get(machine) as FrontDoor);
+}
+
+function frontDoor(composition: Composition, recorder: JournalRecorder, description: Machine['description']): Machine {
+  const { subsystems, door } = composition;
   const { kernel, modules, deviceCore, blkMq } = subsystems;
   const { sysfs } = deviceCore;
   const call = recorder.call.bind(recorder);
@@ -100,10 +103,17 @@ function frontDoor(
     },
     procfs: { read: (path) => kernel.procfs.read(path), list: () => kernel.procfs.list() },
     uevents: deviceCore.uevents,
+    controllers: () =>
+      subsystems.nvmeCore.controllers.map(({ name, dev, state }) => ({
+        name,
+        address: dev.name,
+        state: NVME_CTRL_STATE_NAMES[state],
+      })),
     queues: (name) => queuesOf(subsystems, name),
     cpu: (cpu) => cpuOf(subsystems, cpu, call),
     device: (bdf) => deviceAt(subsystems, bdf, call),
-    plug: (nvme) => plug(subsystems, door, makeController, nvme, call),
+    slot: (port) => slotOf(subsystems, port, call),
+    plug: (nvme) => plug(composition, nvme, call),
     suspend: (state) => call('suspend', [state], () => deviceCore.dpmSuspend(state)),
     resume: () => call('resume', [], () => deviceCore.dpmResume()),
     shutdown: () => call('shutdown', [], () => deviceCore.deviceShutdown()),
@@ -121,57 +131,4 @@ function queuesOf({ nvmeCore, nvmePciDriver }: Subsystems, name: string): Return
   const ctrl = nvmeCore.controllers.find((one) => one.name === name);
   if (ctrl === undefined) throw new KernelError('ENODEV', `there is no controller ${name}`);
   return nvmePciDriver.queues(ctrl);
-}
-
-type Caller = JournalRecorder['call'];
-
-function deviceAt({ pciBus, platform }: Subsystems, bdf: string, call: Caller): MachineDevice {
-  const match = /^0000:00:([0-9a-f]{2})\.([0-7])$/.exec(bdf);
-  const address = match === null ? null : { slot: Number.parseInt(match[1] as string, 16), fn: Number(match[2]) };
-  const fn = address === null ? null : platform.functionAt(address);
-  if (address === null || fn === null) throw new KernelError('ENODEV', `there is no PCI function ${bdf}`);
-  return {
-    get pdev() {
-      return pciBus.pciGetDevice(bdf);
-    },
-    function: fn,
-    get faults() {
-      return deviceFaults(fn, bdf, call);
-    },
-    unplug: () => call('device.unplug', [bdf], async () => platform.unplug(address)),
-  };
-}
-
-async function plug(
-  subsystems: Subsystems,
-  door: FrontDoor,
-  makeController: Composition['makeController'],
-  nvme: MachineNvme,
-  call: Caller,
-): Promise<MachineDevice> {
-  const { platform } = subsystems;
-  validateController(nvme, 'machine.plug');
-  const slot = nvme.slot ?? freeSlot(subsystems);
-  if (isTaken(subsystems, slot))
-    throw new RangeError(`machine.plug.slot is ${slot}, which is taken; allowed: an empty slot`);
-  checkVfPlace('machine.plug', withProperties(nvme, 'machine.plug'), slot * 8, (devfn) => {
-    return platform.functionAt({ slot: devfn >>> 3, fn: devfn & 7 }) !== null;
-  });
-  const fn = makeController(nvme);
-  await call('plug', [{ ...nvme, slot }], async () => platform.plug({ slot }, fn));
-  await door.settle(SETTLE_HORIZON_NS);
-  return deviceAt(subsystems, `0000:00:${slot.toString(16).padStart(2, '0')}.0`, call);
-}
-
-function isTaken({ platform }: Subsystems, slot: number): boolean {
-  let taken = false;
-  for (let fn = 0; fn < PCI_FUNCTIONS; fn++) taken ||= platform.functionAt({ slot, fn }) !== null;
-  return taken;
-}
-
-function freeSlot(subsystems: Subsystems): number {
-  for (let slot = 1; slot < 31; slot++) {
-    if (!isTaken(subsystems, slot)) return slot;
-  }
-  throw new KernelError('ENOSPC', 'every PCI slot is taken');
 }

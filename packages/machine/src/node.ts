@@ -7,10 +7,10 @@ import { statSync } from 'node:fs';
 import { FileBlockStore } from '@nvme-stack/nvme-controller/node';
 import { startQemu } from '@nvme-stack/platform-qemu/node';
 import { type MachineDescription, type MachineNamespace, type MachineNvme, resolveMachine } from './description.js';
-import { createMachine as createMachineAnywhere } from './machine.js';
+import { createMachine as createMachineAnywhere, replayWith } from './machine.js';
 import { qemuBoard } from './node/qemu-board.js';
 import { qemuOptions } from './node/qemu-options.js';
-import type { Machine, MachineOptions } from './ports.js';
+import type { Journal, Machine, MachineOptions } from './ports.js';
 
 export { QemuError, qemuMissing } from '@nvme-stack/platform-qemu/node';
 export { type QemuBoardOptions, qemuBoard } from './node/qemu-board.js';
@@ -49,6 +49,20 @@ export async function createMachine(
     plug: { value: async (nvme: MachineNvme) => plug(withControllerSizes(nvme)) },
     [Symbol.asyncDispose]: { value: async () => closeAll() },
   });
+}
+
+/**
+ * As the other entry point's, with the images that the journal's machine had: they must hold what they held when it began, so
+ * replay on copies. Rejects with a RangeError for a machine on QEMU, whose time is its own.
+ */
+export async function replay(
+  journal: Journal,
+  untilNs: number = Number.POSITIVE_INFINITY,
+  options: MachineOptions = {},
+): Promise<Machine> {
+  if (journal.description.platform === 'qemu')
+    throw new RangeError('journal.description.platform is "qemu"; allowed: "sim", for a run on QEMU happens once');
+  return replayWith(createMachine, journal, untilNs, options);
 }
 
 /** Starts a QEMU for the machine, which ends with it. */

@@ -3,7 +3,7 @@
  */
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Bio, BlkMq, BlkStatus, Partition } from '@nvme-stack/blk-mq/ports';
-import type { DeviceCore, OpenFlags, SuspendState, Uevent } from '@nvme-stack/device-core/ports';
+import type { DeviceCore, Dmi, OpenFlags, SuspendState, Uevent } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
 import type {
   Clock,
@@ -48,6 +48,7 @@ export interface Subsystems {
   readonly workqueues: Workqueues;
   readonly irqs: Irqs;
   readonly deviceCore: DeviceCore;
+  readonly dmi: Dmi;
   readonly modules: Modules;
   readonly pciBus: PciBus;
   readonly blkMq: BlkMq;
@@ -64,6 +65,8 @@ export interface ExternalBoard {
   /** The host's loop, as the machine is to use it: a wait also ends when the board has something to say. */
   host(loop: HostLoop): HostLoop;
   platform(deps: { readonly kernel: Kernel; readonly irqs: Irqs }): PlatformSim;
+  /** Puts a controller of the board's own into the slot of a port, for `machine.plug`. Throws a RangeError for what it cannot be. Left out: none can be put in. */
+  plug?(platform: PlatformSim, port: string, nvme: MachineNvme): void;
   /** Calls `listener` once, with the reason, when the board is no more; the machine then refuses and rejects every call. */
   onFailure(listener: (reason: string) => void): void;
 }
@@ -143,6 +146,15 @@ export interface BufferLayout {
   readonly pieceBytes?: readonly number[];
 }
 
+/** How long written data are expected to live, as fcntl(F_SET_RW_HINT) says it. @kernel include/uapi/linux/fcntl.h RWH_WRITE_LIFE_NONE */
+export type WriteHint = 'none' | 'short' | 'medium' | 'long' | 'extreme';
+
+/** How a write is done. */
+export interface WriteLayout extends BufferLayout {
+  /** Not set unless told. Kernels 4.13 and 6.12 hand it to the block layer, 6.1 keeps it to itself, 4.10 knows none. */
+  readonly writeHint?: WriteHint;
+}
+
 /** A disk or partition by its name. Offsets and lengths are in bytes and multiples of the logical block. */
 export interface Disk {
   readonly name: string;
@@ -151,7 +163,7 @@ export interface Disk {
   readonly partitions: readonly Partition[];
   /** Rejects with KernelError: EINVAL (range), EIO and the block layer's other errors, ENODEV (gone). */
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>;
-  write(offsetBytes: number, bytes: Uint8Array, layout?: BufferLayout): Promise<void>;
+  write(offsetBytes: number, bytes: Uint8Array, layout?: WriteLayout): Promise<void>;
   flush(): Promise<void>;
   discard(offsetBytes: number, lengthBytes: number): Promise<void>;
   writeZeroes(offsetBytes: number, lengthBytes: number): Promise<void>;
@@ -159,13 +171,31 @@ export interface Disk {
 
 /** A PCI device as the bench sees it: the hardware, and the hand that pulls it out. */
 export interface MachineDevice {
+  /** Its address as it is numbered now: `0000:01:00.0`. */
+  readonly bdf: string;
+  /** Null while the kernel does not know it. */
   readonly pdev: PciDev | null;
   /** The hardware; a `NvmeController` unless `parts.controller` made it. */
   readonly function: PciFunction;
   /** Misbehaviour of an NVMe controller; throws EOPNOTSUPP for any other function. */
   readonly faults: MachineFaults;
-  /** Surprise removal. */
+  /** Surprise removal: it is pulled out, its driver learns of it from its slot. Rejects with a RangeError for a part of a switch or a port. */
   unplug(): Promise<void>;
+  /**
+   * Orderly removal: its slot is powered off, as by `echo 0 > /sys/bus/pci/slots/<n>/power`, or without such a slot it is
+   * removed by its own file; then it is taken out. Rejects as `unplug` does, and with what the slot refuses.
+   */
+  eject(): Promise<void>;
+}
+
+/** A hot-plug slot behind a port. */
+export interface MachineSlot {
+  /** The port's name. */
+  readonly port: string;
+  /** What stands in it, whether it has power or not; null: it is empty. */
+  readonly device: MachineDevice | null;
+  /** As a hand does: five seconds later the slot is powered on or off, unless it is pressed again. Rejects with a RangeError for a slot without. */
+  pressAttentionButton(): Promise<void>;
 }
 
 /** The fault plan of a controller at run time; changes are in the journal. Rejects with a RangeError for a bad rule. */
@@ -230,6 +260,16 @@ export interface MachineTrace {
   subscribe(listener: (entry: TraceEntry) => void): () => void;
 }
 
+/** One controller as its driver has it. */
+export interface ControllerInfo {
+  /** `nvme0`. */
+  readonly name: string;
+  /** Of the function behind it: `0000:00:04.0`. */
+  readonly address: string;
+  /** `live`, `resetting` and the like, also where the kernel has no file that shows it (before 4.11). */
+  readonly state: string;
+}
+
 /** A machine that has booted. Calls may be awaited one by one or run at the same time. */
 export interface Machine {
   readonly description: ResolvedMachine;
@@ -281,14 +321,18 @@ export interface Machine {
   };
   readonly procfs: { read(path: string): string; list(): string[] };
   readonly uevents: readonly Uevent[];
+  /** The controllers that the driver has, in the order in which it met them. */
+  controllers(): readonly ControllerInfo[];
   /** Queues of a controller by its name (`nvme0`). */
   queues(controller: string): readonly NvmeQueueInfo[];
 
   /** By number, from 0; throws EINVAL. */
   cpu(cpu: number): MachineCpu;
-  /** By address (`0000:00:03.0`); throws ENODEV. */
+  /** By address (`0000:01:00.0`, or without the domain), with buses as they are numbered now; throws ENODEV. */
   device(bdf: string): MachineDevice;
-  /** Puts another controller into a slot of the running machine. */
+  /** The slot of a port, by the port's name; throws a RangeError. */
+  slot(port: string): MachineSlot;
+  /** Puts another controller into a slot of the running machine: of bus 0, or of the port it names. */
   plug(controller: MachineNvme): Promise<MachineDevice>;
   /** Sleeps: `mem` (default) gives the power to firmware, `freeze` leaves it on. Rejects when a driver refuses. */
   suspend(state?: SuspendState): Promise<void>;

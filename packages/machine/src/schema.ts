@@ -10,6 +10,9 @@ export interface JsonSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly maxItems?: number;
+  /** Characters of a string. */
+  readonly minLength?: number;
+  readonly maxLength?: number;
   readonly items?: JsonSchema;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
@@ -36,6 +39,9 @@ export function validate(schema: JsonSchema, value: unknown, path: string): void
     case 'object':
       checkObject(schema, value, path);
       return;
+    case 'string':
+      checkString(schema, value, path);
+      return;
     default:
       if (typeof value !== schema.type) refuse(path, value, `a ${schema.type}`);
   }
@@ -51,6 +57,13 @@ function checkNumber(schema: JsonSchema, value: unknown, path: string): void {
   const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = schema;
   if (typeof value === 'number' && value >= minimum && value <= maximum) return;
   refuse(path, value, `a number from ${minimum} to ${maximum}`);
+}
+
+function checkString(schema: JsonSchema, value: unknown, path: string): void {
+  if (typeof value !== 'string') refuse(path, value, 'a string');
+  const { minLength = 0, maxLength = Number.MAX_SAFE_INTEGER } = schema;
+  if (value.length >= minLength && value.length <= maxLength) return;
+  refuse(path, value, `${minLength} to ${maxLength} characters`);
 }
 
 function checkArray(schema: JsonSchema, value: unknown, path: string): void {

@@ -56,6 +56,12 @@ type Batch = typeof batch extends fc.Arbitrary<infer T> ? T : never;
 const setup = fc.record({
   dbbuf: fc.boolean(),
   logicalBlockSize: fc.constantFrom(512 as const, 4096 as const),
+  metadata: fc.constantFrom(
+    {},
+    {},
+    { metadataBytes: 8 as const, protectionType: 1 as const },
+    { metadataBytes: 16 as const },
+  ),
   scheduler: fc.constantFrom('none', 'mq-deadline'),
   ioQueuePairs: fc.constantFrom(1, 2),
   queueDepth: fc.constantFrom(3, 8, 64),
@@ -112,7 +118,7 @@ async function play(trace: 'off' | 'full', how: Setup, batches: readonly Batch[]
         {
           dbbuf: how.dbbuf,
           maxIoQueuePairs: how.ioQueuePairs,
-          namespaces: [{ sizeMiB: 4, logicalBlockSize: how.logicalBlockSize }],
+          namespaces: [{ sizeMiB: 4, logicalBlockSize: how.logicalBlockSize, ...how.metadata }],
         },
       ],
     },

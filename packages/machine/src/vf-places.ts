@@ -1,5 +1,7 @@
 /** Where the virtual functions of a controller come to stand: the device and function numbers behind its own, which must be free. */
 import type { MachineNvme } from './description.js';
+import type { MachineRootPort } from './pci-description.js';
+import type { Places } from './places.js';
 
 /** The last device and function number of a bus. */
 const LAST_DEVFN = 0xff;
@@ -23,9 +25,17 @@ export function checkVfPlace(
 }
 
 /** The same for all controllers of a machine, at the slots they were given. */
-export function checkVfPlaces(controllers: readonly MachineNvme[], slots: readonly number[]): void {
+export function checkVfPlaces(
+  controllers: readonly MachineNvme[],
+  places: Places,
+  rootPorts: readonly MachineRootPort[],
+): void {
+  const slots = [...places.nvme, ...places.functions, ...rootPorts].map(({ slot }) => slot);
   controllers.forEach((nvme, index) => {
-    const devfn = (slots[index] as number) * 8;
-    checkVfPlace(`machine.nvme[${index}]`, nvme, devfn, (one) => one >= CHIPSET_DEVFN || slots.includes(one / 8));
+    const { slot } = places.nvme[index] as Places['nvme'][number];
+    // Behind a port all the numbers of the bus are its own.
+    if (slot === undefined) checkVfPlace(`machine.nvme[${index}]`, nvme, 0, () => false);
+    else
+      checkVfPlace(`machine.nvme[${index}]`, nvme, slot * 8, (one) => one >= CHIPSET_DEVFN || slots.includes(one / 8));
   });
 }

@@ -199,12 +199,10 @@ describe('asynchronous events', () => {
 });
 
 describe('Format NVM', () => {
-  it('changes the block size and empties the medium, but has no metadata', () => {
+  it('changes the block size and empties the medium', () => {
     const { driver } = started();
     const format = (cdw10: number, nsid = 1): number => driver.admin({ opcode: 0x80, nsid, cdw10 }).status;
-    expect([format(15), format(1), format(0x20), format(0, 2), format(0, 0)]).toEqual([
-      0x410a, 0x410a, 0x410a, 0x4002, 0x400b,
-    ]);
+    expect([format(15), format(0x20), format(0, 2), format(0, 0)]).toEqual([0x410a, 0x410a, 0x4002, 0x400b]);
     driver.createQueuePair(1, 8);
     driver.host.ram.fill(9, DATA, DATA + 4096);
     driver.submit(1, { opcode: 1, nsid: 1, prp1: DATA, cdw12: 7 });
@@ -222,6 +220,18 @@ describe('a description', () => {
     [
       { namespaces: [{ sizeBytes: 1000 }] },
       'namespaces[0].sizeBytes 1000 is not allowed: it must be a multiple of 512',
+    ],
+    [
+      { namespaces: [{ sizeBytes: 1 << 20, metadataBytes: 24 as 8 }] },
+      'namespaces[0].metadataBytes 24 is not allowed: it must be 0, 8, 16 or 64',
+    ],
+    [
+      { namespaces: [{ sizeBytes: 1 << 20, protectionType: 1 }] },
+      'namespaces[0].protectionType 1 is not allowed: it must be 0 without metadata: protection information takes 8 bytes of them',
+    ],
+    [
+      { namespaces: [{ sizeBytes: 512, metadataBytes: 8 }] },
+      'namespaces[0].sizeBytes 512 is not allowed: it must be a whole number from 520 to 9007199254740991',
     ],
     [
       {

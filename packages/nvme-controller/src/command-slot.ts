@@ -8,6 +8,7 @@ import { alterData } from './faults/alter-data.js';
 import { readMemory, writeMemory } from './host-access.js';
 import type { Namespace } from './namespace.js';
 import type { BlockStoreClient, CommandFault, DataFault, FAULT_ALTER } from './ports.js';
+import { BufferedBlocks, TagFields } from './protection.js';
 import type { SubmissionQueue } from './queues.js';
 import { SegmentList } from './segment-list.js';
 import { SC_COMPARE_FAILED, SC_DATA_XFER_ERROR, SC_SUCCESS } from './status.js';
@@ -33,6 +34,9 @@ export const MOVE_TO_BUFFER = 4;
 export const MOVE_FROM_BUFFER = 5;
 /** To or from the host, with the data of a fault plan's choice. */
 export const MOVE_ALTERED = 6;
+export const MOVE_ZEROES = 7;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** What a fault plan alters of a command that is executed. */
 type AlteredCommand = Extract<CommandFault, { readonly kind: typeof FAULT_ALTER }>;
@@ -53,6 +57,8 @@ export class CommandSlot implements BlockStoreClient {
   opcode: number;
   flags: number;
   nsid: number;
+  mptrLo: number;
+  mptrHi: number;
   prp1Lo: number;
   prp1Hi: number;
   prp2Lo: number;
@@ -85,6 +91,11 @@ export class CommandSlot implements BlockStoreClient {
   /** Of altered data: the direction, and bytes moved so far. */
   alteredMove: number;
   movedBytes: number;
+  /** Of commands with metadata: their blocks in the buffer, and their tags. */
+  readonly blocks: BufferedBlocks;
+  readonly tags: TagFields;
+  /** How often its namespace had been formatted when it began. */
+  formats: number;
 
   constructor(controller: ControllerState, index: number) {
     this.controller = controller;
@@ -100,6 +111,8 @@ export class CommandSlot implements BlockStoreClient {
     this.opcode = 0;
     this.flags = 0;
     this.nsid = 0;
+    this.mptrLo = 0;
+    this.mptrHi = 0;
     this.prp1Lo = 0;
     this.prp1Hi = 0;
     this.prp2Lo = 0;
@@ -125,6 +138,9 @@ export class CommandSlot implements BlockStoreClient {
     this.fault = null;
     this.alteredMove = MOVE_NOTHING;
     this.movedBytes = 0;
+    this.blocks = new BufferedBlocks(NO_BYTES, 0, 0, 0);
+    this.tags = new TagFields();
+    this.formats = 0;
   }
 
   /** Takes the submission entry whose first dword is dwords[at]. */
@@ -134,6 +150,8 @@ export class CommandSlot implements BlockStoreClient {
     this.flags = (dw0 >>> 8) & 0xff;
     this.cid = dw0 >>> 16;
     this.nsid = dwords[at + 1] as number;
+    this.mptrLo = dwords[at + 4] as number;
+    this.mptrHi = dwords[at + 5] as number;
     this.prp1Lo = dwords[at + 6] as number;
     this.prp1Hi = dwords[at + 7] as number;
     this.prp2Lo = dwords[at + 8] as number;
@@ -182,6 +200,9 @@ export class CommandSlot implements BlockStoreClient {
       case MOVE_FROM_BUFFER:
         bytes.set((this.buffer as Uint8Array).subarray(this.bufferAt, this.bufferAt + length), offset);
         this.bufferAt += length;
+        return 0;
+      case MOVE_ZEROES:
+        bytes.fill(0, offset, offset + length);
         return 0;
       case MOVE_ALTERED:
         return this.#alteredTransfer(bytes, offset, length);

@@ -1,5 +1,6 @@
 // From a finished command to its completion entry: status, counters, batched posting, one interrupt per batch.
 // Kernel counterpart: the other end of drivers/nvme/host/pci.c nvme_poll_cq. Spec: [NVMe] 2.0 §3.3.1.2, §4.2.1.
+import * as nvme from '@nvme-stack/nvme-protocol';
 import { holdsBack } from './coalescing.js';
 import { type CommandSlot, SLOT_ACTIVE, SLOT_DONE, SLOT_ORPHAN } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
@@ -91,9 +92,22 @@ export function markDirty(controller: ControllerState, cq: CompletionQueue): voi
 function recordFailure(controller: ControllerState, slot: CommandSlot, status: number): void {
   const code = status & 0x7ff;
   if (code === sc.SC_ABORT_REQ || code === sc.SC_ABORT_QUEUE) return;
-  const lba = slot.sqid === 0 ? 0 : slot.cdw11 * 0x100000000 + slot.cdw10;
-  controller.health.recordError(slot.sqid, slot.cid, status << 1, lba, slot.nsid);
+  const { sqid, cid, nsid } = slot;
+  const hasLba = sqid !== 0 && NAMES_BLOCKS.has(slot.opcode);
+  const [lbaLow, lbaHigh] = hasLba ? [slot.cdw10, slot.cdw11] : [0, 0];
+  controller.health.recordError({ sqid, cmdid: cid, statusField: status << 1, lbaLow, lbaHigh, nsid });
 }
+
+/** I/O commands whose dwords 10 and 11 are a logical block address. */
+const NAMES_BLOCKS: ReadonlySet<number> = new Set([
+  nvme.NvmeNvmOpcode.write,
+  nvme.NvmeNvmOpcode.read,
+  nvme.NvmeNvmOpcode.writeUncor,
+  nvme.NvmeNvmOpcode.compare,
+  nvme.NvmeNvmOpcode.writeZeroes,
+  nvme.NvmeNvmOpcode.verify,
+  nvme.NvmeNvmOpcode.copy,
+]);
 
 /** Posts what is pending in every queue that has something. */
 export function postCompletions(controller: ControllerState): void {

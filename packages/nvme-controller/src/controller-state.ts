@@ -19,6 +19,7 @@ import { RegisterState } from './register-state.js';
 import { VirtualResources } from './sriov/resources.js';
 import type { VirtualFunctions } from './sriov/virtual-functions.js';
 import { Stage } from './stage.js';
+import { Streams } from './streams.js';
 
 /** Kinds of timed events. */
 export const EVENT_COMMAND = 0;
@@ -54,7 +55,7 @@ export class ControllerState {
   /** The function does not answer any more, until then. */
   isGone: boolean;
   backAtNs: number;
-  /** CNTLID; 0 is the physical function's, a virtual one's is its number. */
+  /** CNTLID; a virtual function's is its number. */
   readonly controllerId: number;
   /** A virtual function's controller: its primary says what it has, and when it is online. */
   readonly isSecondary: boolean;
@@ -76,6 +77,7 @@ export class ControllerState {
   readonly cmb: ControllerMemoryBuffer | null;
   readonly hmb: HostMemoryBuffer | null;
   readonly coalescing: Coalescing | null;
+  readonly streams: Streams | null;
   /** Commands may have to wait for the controller's own state. */
   readonly hasDelays: boolean;
   /** By nsid; index 0 is unused. */
@@ -121,7 +123,7 @@ export class ControllerState {
     latency: LatencyModel | null,
     faults: FaultPlan | null,
     scratch: ScratchMemory | undefined,
-    controllerId = 0,
+    secondaryId = 0,
   ) {
     this.description = description;
     this.endpoint = endpoint;
@@ -130,8 +132,8 @@ export class ControllerState {
     this.injector = null;
     this.isGone = false;
     this.backAtNs = Number.POSITIVE_INFINITY;
-    this.controllerId = controllerId;
-    this.isSecondary = controllerId !== 0;
+    this.controllerId = secondaryId === 0 ? description.controllerId : secondaryId;
+    this.isSecondary = secondaryId !== 0;
     this.isOffline = false;
     this.subsystem = [this];
     this.allotment = new Allotment(description.maxIoQueuePairs);
@@ -147,6 +149,7 @@ export class ControllerState {
     this.hmb = description.hmb === null ? null : new HostMemoryBuffer(description.hmb);
     this.hasDelays = description.hmb !== null || description.powerStates.length > 1;
     this.coalescing = description.interruptCoalescing ? new Coalescing(vectorsOf(description)) : null;
+    this.streams = description.streams === null ? null : new Streams(description.streams);
     this.namespaces = new Array<Namespace | null>(MAX_NAMESPACES + 1).fill(null);
     this.submissionQueues = new Array<SubmissionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
     this.completionQueues = new Array<CompletionQueue | null>(description.maxIoQueuePairs + 1).fill(null);
@@ -174,7 +177,7 @@ export class ControllerState {
 
   /** Other controllers may share its namespaces. */
   get isShared(): boolean {
-    return this.isSecondary || this.description.sriov !== null;
+    return this.isSecondary || this.description.sriov !== null || this.description.multiController;
   }
 
   /** Asks the host whether somebody listens to trace events; called wherever the host enters the controller. */

@@ -25,7 +25,7 @@ const DNR = 0x4000;
 const DATA = 0x40000;
 const { read: READ } = nvme.NvmeNvmOpcode;
 
-pciFunctionContract(() => createNvmeController({ namespaces: [] }), { describe, it, expect });
+pciFunctionContract({ describe, it, expect }, 'the controller', () => createNvmeController({ namespaces: [] }));
 
 describe('registers', () => {
   it('show what QEMU 7.2 shows', () => {

@@ -28,7 +28,9 @@ import type {
   LatencyModel,
   NvmeController,
   ScratchMemory,
+  StreamsReport,
 } from './ports.js';
+import { refuse } from './refuse.js';
 import { ignoreOffline, offlineRegister, readRegister, writeRegister } from './registers.js';
 import { resetQueues } from './reset.js';
 import { type ControllerSnapshot, restoreSnapshot, takeSnapshot } from './snapshot.js';
@@ -46,6 +48,8 @@ export interface NvmeControllerDeps {
   /** Overrides the description's latency. */
   readonly latency?: LatencyModel;
   readonly faults?: FaultPlan;
+  /** Another controller, described with `multiController`: its subsystem and its namespaces are this one's too. */
+  readonly peer?: NvmeController;
   /** Staging memory, best in the ArrayBuffer of RAM. */
   readonly scratch?: ScratchMemory;
 }
@@ -55,10 +59,27 @@ export function createNvmeController(
   description: NvmeControllerDescription,
   deps: NvmeControllerDeps = {},
 ): NvmeController {
-  const resolved = resolveDescription(description);
+  const { peer } = deps;
+  const resolved = resolveDescription(peer === undefined ? description : besidePeer(description, peer));
+  if (resolved.multiController && resolved.sriov !== null) refuse('multiController', true, 'false with sriovMaxVfs');
   const device = new NvmeDevice(resolved, deps, null);
-  device.addNamespaces(resolved, deps);
+  if (peer === undefined) device.addNamespaces(resolved, deps);
+  else device.joinPeer(peer as NvmeDevice);
   return device;
+}
+
+/** The description of a controller in the subsystem of another one, whose namespaces it has. */
+function besidePeer(description: NvmeControllerDescription, peer: NvmeController): NvmeControllerDescription {
+  if (!(peer instanceof NvmeDevice) || !peer.state.description.multiController)
+    throw new RangeError('the peer of a controller is not allowed: it must be a controller with multiController');
+  if (description.namespaces.length > 0)
+    refuse('namespaces', description.namespaces.length, "none, for they are its peer's");
+  const { state } = peer;
+  const taken = state.subsystem.map(({ controllerId }) => controllerId);
+  const { controllerId = Math.max(...taken) + 1 } = description;
+  if (taken.includes(controllerId)) refuse('controllerId', controllerId, 'one that no other controller has');
+  const { serial, model, firmware, subsystemNqn } = state.description;
+  return { ...description, serial, model, firmware, subsystemNqn, controllerId, multiController: true };
 }
 
 /** A virtual function's place: whose it is, and which. */
@@ -111,6 +132,14 @@ class NvmeDevice implements NvmeController, VirtualFunction {
     }
   }
 
+  /** Shares the subsystem and the namespaces of another controller. */
+  joinPeer({ state: peer }: NvmeDevice): void {
+    const state = this.#state;
+    state.subsystem = peer.subsystem;
+    state.subsystem.push(state);
+    for (const namespace of peer.namespaces) if (namespace !== null) state.namespaces[namespace.nsid] = namespace;
+  }
+
   #joinPrimary({ primary, secondary }: Secondary): void {
     const state = this.#state;
     state.subsystem = primary.subsystem;
@@ -145,6 +174,10 @@ class NvmeDevice implements NvmeController, VirtualFunction {
 
   get counters(): ControllerCounters {
     return this.#state.health;
+  }
+
+  get streams(): StreamsReport | null {
+    return this.#state.streams;
   }
 
   get hmb(): HmbReport | null {
@@ -278,7 +311,10 @@ class NvmeDevice implements NvmeController, VirtualFunction {
       const allowed = `a multiple of ${namespace.blockSize}, at most its store's ${limit}`;
       throw new RangeError(`sizeBytes ${sizeBytes} is not allowed: it must be ${allowed}`);
     }
-    namespace.reshape(sizeBytes, namespace.blockSize, namespace.formatIndex);
+    if (!namespace.resize(sizeBytes)) {
+      const allowed = 'no larger than when the namespace was formatted, for its metadata lie behind its data';
+      throw new RangeError(`sizeBytes ${sizeBytes} is not allowed: it must be ${allowed}`);
+    }
     namespaceChanged(this.#state, nsid);
   }
 

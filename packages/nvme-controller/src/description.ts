@@ -15,6 +15,14 @@ export interface NamespaceDescription {
   readonly sizeBytes: number;
   /** 512 unless told. */
   readonly logicalBlockSize?: 512 | 4096;
+  /** Metadata of each block, which take their place in sizeBytes beside it; 0 unless told. QEMU's `ms`. */
+  readonly metadataBytes?: 0 | 8 | 16 | 64;
+  /** Metadata follow each block's data in the host's memory; false: they have a buffer of their own. QEMU's `mset`. */
+  readonly metadataExtended?: boolean;
+  /** Type of protection information, which needs metadata; 0, the default: none. QEMU's `pi`. */
+  readonly protectionType?: 0 | 1 | 2 | 3;
+  /** Protection information is the first eight bytes of the metadata; false: the last eight. QEMU's `pil`. */
+  readonly protectionFirst?: boolean;
   /** `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`. */
   readonly uuid?: string;
   /** 32 hexadecimal digits. */
@@ -71,8 +79,14 @@ export interface NvmeControllerDescription extends HardwareDescription, SriovDes
   /** SGLs for I/O commands. */
   readonly sgl?: boolean;
   readonly volatileWriteCache?: boolean;
+  /** Other controllers may be in its subsystem, over the same namespaces (CMIC, NMIC). */
+  readonly multiController?: boolean;
+  /** CNTLID, 0 to 65519; of one that shares another's namespaces the next that is free, unless told. */
+  readonly controllerId?: number;
   /** NVM Subsystem Reset (CAP.NSSRS). */
   readonly subsystemReset?: boolean;
+  /** It stands behind a PCI Express port, with a link of its own; else it is a part of the root complex, as QEMU's is on the root bus. Default false. */
+  readonly behindPort?: boolean;
   readonly latency?: LatencyDescription;
   /** Misbehaviour from power-on. */
   readonly faults?: FaultPlanDescription;
@@ -93,12 +107,19 @@ export interface ResolvedNamespace {
   readonly nsid: number;
   readonly sizeBytes: number;
   readonly logicalBlockSize: number;
+  readonly metadataBytes: number;
+  readonly metadataExtended: boolean;
+  readonly protectionType: number;
+  readonly protectionFirst: boolean;
   readonly uuid: string;
   readonly nguid: string;
   readonly eui64: string;
   readonly readOnly: boolean;
   readonly attached: boolean;
 }
+
+/** FFF0h and what follows are reserved. [NVMe] 5.17.2.1. */
+const LARGEST_CNTLID = 0xffef;
 
 /** NN: the largest namespace identifier. */
 export const MAX_NAMESPACES = 256;
@@ -122,7 +143,10 @@ const PRESET_QEMU_7_2: Required<
   dbbuf: true,
   sgl: true,
   volatileWriteCache: true,
+  multiController: false,
+  controllerId: 0,
   subsystemReset: false,
+  behindPort: false,
   latency: { kind: 'none' },
   faults: { faults: [] },
 };
@@ -138,6 +162,7 @@ export function resolveDescription(description: NvmeControllerDescription): Reso
   checkText('firmware', merged.firmware, 8);
   const subsystemNqn = description.subsystemNqn ?? `nqn.2019-08.org.qemu:${merged.serial}`;
   checkText('subsystemNqn', subsystemNqn, 223);
+  checkNumber('controllerId', merged.controllerId, 0, LARGEST_CNTLID);
   checkNumber('mdts', merged.mdts, 0, 15);
   checkNumber('maxIoQueuePairs', merged.maxIoQueuePairs, 0, 2047);
   checkNumber('msixVectors', merged.msixVectors, 1, 2048);
@@ -173,10 +198,18 @@ function resolveNamespaces(namespaces: readonly NamespaceDescription[]): Resolve
     if (namespace.sizeBytes % logicalBlockSize !== 0) {
       refuse(`${at}.sizeBytes`, namespace.sizeBytes, `a multiple of ${logicalBlockSize}`);
     }
+    const metadata = resolveMetadata(at, namespace);
+    checkNumber(
+      `${at}.sizeBytes`,
+      namespace.sizeBytes,
+      logicalBlockSize + metadata.metadataBytes,
+      Number.MAX_SAFE_INTEGER,
+    );
     resolved.push({
       nsid,
       sizeBytes: namespace.sizeBytes,
       logicalBlockSize,
+      ...metadata,
       uuid: checkHex(`${at}.uuid`, namespace.uuid, 32, '32 hexadecimal digits with dashes'),
       nguid: checkHex(`${at}.nguid`, namespace.nguid, 32, '32 hexadecimal digits'),
       eui64: checkHex(`${at}.eui64`, namespace.eui64, 16, '16 hexadecimal digits'),
@@ -185,6 +218,23 @@ function resolveNamespaces(namespaces: readonly NamespaceDescription[]): Resolve
     });
   });
   return resolved;
+}
+
+const METADATA_BYTES: readonly number[] = [0, 8, 16, 64];
+const PROTECTION_TYPES: readonly number[] = [0, 1, 2, 3];
+
+function resolveMetadata(
+  at: string,
+  { metadataBytes = 0, metadataExtended = false, protectionType = 0, protectionFirst = false }: NamespaceDescription,
+): Pick<ResolvedNamespace, 'metadataBytes' | 'metadataExtended' | 'protectionType' | 'protectionFirst'> {
+  if (!METADATA_BYTES.includes(metadataBytes)) refuse(`${at}.metadataBytes`, metadataBytes, '0, 8, 16 or 64');
+  if (typeof metadataExtended !== 'boolean') refuse(`${at}.metadataExtended`, metadataExtended, 'true or false');
+  if (!PROTECTION_TYPES.includes(protectionType)) refuse(`${at}.protectionType`, protectionType, '0, 1, 2 or 3');
+  if (typeof protectionFirst !== 'boolean') refuse(`${at}.protectionFirst`, protectionFirst, 'true or false');
+  if (protectionType !== 0 && metadataBytes === 0) {
+    refuse(`${at}.protectionType`, protectionType, '0 without metadata: protection information takes 8 bytes of them');
+  }
+  return { metadataBytes, metadataExtended, protectionType, protectionFirst };
 }
 
 function checkLatency(latency: LatencyDescription): void {

@@ -4,6 +4,7 @@ import { NVME_REG_DBS } from '@nvme-stack/nvme-protocol';
 import {
   type EndpointCapability,
   type EndpointDescription,
+  PCI_EXP_TYPE_ENDPOINT,
   PCI_EXP_TYPE_RC_END,
   type PciBar,
 } from '@nvme-stack/pci-function';
@@ -98,7 +99,7 @@ function describeCapabilities(resolved: ResolvedController): EndpointCapability[
     {
       kind: 'express',
       offset: EXPRESS_CAPABILITY,
-      type: PCI_EXP_TYPE_RC_END,
+      type: resolved.behindPort ? PCI_EXP_TYPE_ENDPOINT : PCI_EXP_TYPE_RC_END,
       functionLevelReset: true,
       deviceCapabilities2: 0x00300000,
     },

@@ -14,6 +14,7 @@ import type { ControllerState } from './controller-state.js';
 import type { Namespace } from './namespace.js';
 import { BLOCK_STORE_OK } from './ports.js';
 import { type CompletionQueue, FAST_ENTRIES, type SubmissionQueue } from './queues.js';
+import { readAhead } from './read-ahead.js';
 import { requeueSubmission } from './shadow-doorbells.js';
 import { SC_SUCCESS } from './status.js';
 
@@ -26,7 +27,7 @@ const FUA = 0x40000000;
 
 /** True if a queue's reads and writes may go the short way: nobody watches, delays or disturbs commands. */
 export function canServeFast(controller: ControllerState, sq: SubmissionQueue): boolean {
-  if (controller.hasDelays || sq.entryBytes !== 64) return false;
+  if (controller.hasDelays || controller.streams !== null || sq.entryBytes !== 64) return false;
   return sq.sqid !== 0 && !controller.tracing && controller.latency === null && controller.faults === null;
 }
 
@@ -40,6 +41,7 @@ export function serveFast(controller: ControllerState, sq: SubmissionQueue, from
   const { sqes } = controller.stage;
   const { cq } = sq;
   const pageMask = pageBytes - 1;
+  if (count - from > 1) readAhead(controller, from, count);
   let slot: CommandSlot | null = null;
   let i = from;
   for (; i < count; i++) {
@@ -58,7 +60,7 @@ export function serveFast(controller: ControllerState, sq: SubmissionQueue, from
     const slba = (sqes[at + 11] as number) * 0x100000000 + (sqes[at + 10] as number);
     const blocks = (cdw12 & 0xffff) + 1;
     const length = blocks * namespace.blockSize;
-    if (length > maxTransferBytes || slba + blocks > namespace.blocks) break;
+    if (length > maxTransferBytes || slba + blocks > namespace.plainBlocks) break;
 
     const prp1Lo = sqes[at + 6] as number;
     if ((prp1Lo & 3) !== 0) break;

@@ -2,6 +2,7 @@
 // power states. Plain data, checked field by field.
 // Kernel counterpart: none. Spec: [PCI] 3.0 §6.2, [NVMe] 2.0 §3.1.4.11-12 (CMB), §5.17.2.1 (HMPRE, NPSS).
 import { checkNumber, refuse } from './refuse.js';
+import { resolveStreams, type StreamsDescription } from './streams.js';
 
 /** What the PCI header says the function is; what is absent is QEMU's. */
 export interface PciIdsDescription {
@@ -75,6 +76,8 @@ export interface HardwareDescription {
   readonly apst?: boolean;
   /** CRDT1 to CRDT3, units of 100 ms: what CRD 1 to 3 of a completion asks a host to wait for; 0 unless told. */
   readonly retryDelays?: readonly number[];
+  /** Directives, of which it has Streams. Absent: none. */
+  readonly streams?: StreamsDescription;
 }
 
 /** The optional parts, checked and filled in. */
@@ -90,6 +93,7 @@ export interface ResolvedHardware {
   readonly powerStates: readonly Required<PowerStateDescription>[];
   readonly apst: boolean;
   readonly retryDelays: readonly number[];
+  readonly streams: Required<StreamsDescription> | null;
 }
 
 const QEMU_IDS: Required<PciIdsDescription> = {
@@ -131,6 +135,7 @@ export function resolveHardware(description: HardwareDescription): ResolvedHardw
     powerStates: resolvePowerStates(description.powerStates),
     apst: description.apst ?? false,
     retryDelays: resolveRetryDelays(description.retryDelays ?? []),
+    streams: resolveStreams(description.streams ?? null, version),
   };
 }
 

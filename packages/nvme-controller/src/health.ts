@@ -11,7 +11,9 @@ export interface ErrorEntry {
   readonly sqid: number;
   readonly cmdid: number;
   readonly statusField: number;
-  readonly lba: number;
+  /** First block, as two dwords: a hostile host names blocks beyond what a number holds. */
+  readonly lbaLow: number;
+  readonly lbaHigh: number;
   readonly nsid: number;
 }
 
@@ -43,9 +45,9 @@ export class HealthState implements ControllerCounters {
   maskedTypes = 0;
 
   /** Records a failed command; the oldest entry falls off. */
-  recordError(sqid: number, cmdid: number, statusField: number, lba: number, nsid: number): void {
+  recordError(entry: Omit<ErrorEntry, 'errorCount'>): void {
     this.errorLogEntries++;
-    this.errors.unshift({ errorCount: this.errorLogEntries, sqid, cmdid, statusField, lba, nsid });
+    this.errors.unshift({ ...entry, errorCount: this.errorLogEntries });
     if (this.errors.length > ERROR_LOG_ENTRIES) this.errors.pop();
   }
 }

@@ -5,8 +5,8 @@ import type { ControllerState } from './controller-state.js';
 import { COPY_MCL, COPY_MSRC, COPY_MSSRL } from './copy.js';
 import { MAX_NAMESPACES } from './description.js';
 import { TEMPERATURE_CRITICAL, TEMPERATURE_WARNING } from './features.js';
-import { LBA_FORMATS } from './format.js';
 import { ERROR_LOG_ENTRIES } from './health.js';
+import { LBA_FORMATS } from './lba-formats.js';
 import type { Namespace } from './namespace.js';
 
 /** Abort Command Limit, 0-based. */
@@ -25,6 +25,7 @@ export function identifyController(controller: ControllerState): Uint8Array {
   const adminCommands =
     nvme.NVME_CTRL_OACS_FORMAT |
     nvme.NVME_CTRL_OACS_NS_MNGT_SUPP |
+    (description.streams === null ? 0 : nvme.NVME_CTRL_OACS_DIRECTIVES) |
     (description.dbbuf ? nvme.NVME_CTRL_OACS_DBBUF_SUPP : 0);
   const nvmCommands =
     nvme.NVME_CTRL_ONCS_COMPARE |
@@ -96,9 +97,10 @@ export function identifyNamespace(namespace: Namespace, isShared: boolean): Uint
     nuse: namespace.blocks,
     nsfeat: 0x14,
     nlbaf: LBA_FORMATS.length - 1,
-    flbas: namespace.formatIndex,
+    flbas: namespace.flbas,
     mc: 0x3,
     dpc: 0x1f,
+    dps: namespace.dps,
     nmic: isShared ? nvme.NVME_NS_NMIC_SHARED : 0,
     dlfeat: 0x1,
     npdg: 4096 / namespace.blockSize - 1,

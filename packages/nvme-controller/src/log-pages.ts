@@ -1,7 +1,7 @@
 // Get Log Page: error information, SMART / health, firmware slots, changed namespaces, command effects.
 // Kernel counterpart: the other end of drivers/nvme/host/core.c nvme_get_log. Spec: [NVMe] 2.0 §5.16.
 import * as nvme from '@nvme-stack/nvme-protocol';
-import { ADMIN_OPCODES } from './admin-opcodes.js';
+import { adminOpcodes } from './admin-opcodes.js';
 import { clearEventMask } from './async-events.js';
 import type { CommandSlot } from './command-slot.js';
 import type { ControllerState } from './controller-state.js';
@@ -59,8 +59,12 @@ function wasRead(controller: ControllerState, lid: number): void {
 
 function errorLog(controller: ControllerState): Uint8Array {
   const page = new Uint8Array(ERROR_LOG_ENTRIES * nvme.NvmeErrorSlot.sizeBytes);
-  controller.health.errors.forEach((entry, i) => {
-    nvme.NvmeErrorSlot.encodeInto(page, i * nvme.NvmeErrorSlot.sizeBytes, { ...entry, paramErrorLocation: 0xffff });
+  const view = new DataView(page.buffer);
+  controller.health.errors.forEach(({ lbaLow, lbaHigh, ...entry }, i) => {
+    const at = i * nvme.NvmeErrorSlot.sizeBytes;
+    nvme.NvmeErrorSlot.encodeInto(page, at, { ...entry, paramErrorLocation: 0xffff });
+    view.setUint32(at + nvme.NvmeErrorSlot.offsets.lba, lbaLow, true);
+    view.setUint32(at + nvme.NvmeErrorSlot.offsets.lba + 4, lbaHigh, true);
   });
   return page;
 }
@@ -117,8 +121,7 @@ function effectsLog(controller: ControllerState, csi: number): Uint8Array | numb
   if (csi !== nvme.NVME_CSI_NVM) return sc.SC_INVALID_FIELD;
   const acs = new Array<number>(256).fill(0);
   const iocs = new Array<number>(256).fill(0);
-  for (const opcode of ADMIN_OPCODES) acs[opcode] = nvme.NVME_CMD_EFFECTS_CSUPP;
-  if (!controller.description.dbbuf) acs[nvme.NvmeAdminOpcode.dbbuf] = 0;
+  for (const opcode of adminOpcodes(controller)) acs[opcode] = nvme.NVME_CMD_EFFECTS_CSUPP;
   acs[nvme.NvmeAdminOpcode.nsAttach] = nvme.NVME_CMD_EFFECTS_CSUPP | nvme.NVME_CMD_EFFECTS_NIC;
   acs[nvme.NvmeAdminOpcode.formatNvm] = nvme.NVME_CMD_EFFECTS_CSUPP | nvme.NVME_CMD_EFFECTS_LBCC;
   const isAdminOnly = nvme.CC.CSS.get(controller.registers.cc) === 7;

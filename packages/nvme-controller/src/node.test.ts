@@ -23,7 +23,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-blockStoreContract('image file', () => newImage(2 ** 33), { describe, it, expect });
+blockStoreContract({ describe, it, expect }, 'image file', () => newImage(2 ** 33));
 
 describe('a read-only image', () => {
   it('refuses writes', () => {

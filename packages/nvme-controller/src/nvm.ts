@@ -13,6 +13,13 @@ import type { ControllerState } from './controller-state.js';
 import { continueCopy, copy } from './copy.js';
 import { mapData } from './data.js';
 import { continueDatasetManagement, datasetManagement } from './dataset-management.js';
+import {
+  continueWithMetadata,
+  isMetadataCommand,
+  readWithMetadata,
+  writeWithMetadata,
+  zeroWithMetadata,
+} from './metadata-io.js';
 import type { Namespace } from './namespace.js';
 import * as sc from './status.js';
 import * as trace from './trace-events.js';
@@ -31,12 +38,14 @@ export function nvmCommand(controller: ControllerState, slot: CommandSlot): numb
   const namespace = nsid === nvme.NVME_NSID_ALL ? null : (controller.namespaces[nsid] as Namespace | null);
   if (namespace === null || !namespace.isActive) return sc.SC_INVALID_FIELD;
   if (!isSupported(opcode)) return sc.SC_INVALID_OPCODE;
+  if (namespace.isFormatting) return sc.SC_FORMAT_IN_PROGRESS;
   if ((slot.flags & 3) !== 0) return sc.SC_INVALID_FIELD_RETRY;
   slot.namespace = namespace;
   switch (opcode) {
     case READ:
       return read(controller, slot, namespace);
     case WRITE:
+      if (controller.streams?.accepts(slot) === false) return sc.SC_INVALID_FIELD;
       return write(controller, slot, namespace);
     case FLUSH:
       slot.state = SLOT_IN_STORE;
@@ -44,10 +53,12 @@ export function nvmCommand(controller: ControllerState, slot: CommandSlot): numb
       namespace.store.flush(slot);
       return sc.PENDING;
     case COMPARE:
+      if (namespace.metadataBytes !== 0) return readWithMetadata(controller, slot, namespace);
       return readStore(controller, slot, namespace, MOVE_COMPARE);
     case WRITE_ZEROES:
-      return writeZeroes(slot, namespace);
+      return namespace.metadataBytes === 0 ? writeZeroes(slot, namespace) : zeroWithMetadata(slot, namespace);
     case VERIFY:
+      if (namespace.metadataBytes !== 0) return readWithMetadata(controller, slot, namespace);
       return verify(controller, slot, namespace);
     case DSM:
       return datasetManagement(controller, slot, namespace);
@@ -76,11 +87,15 @@ export function transferLength(controller: ControllerState, slot: CommandSlot): 
   return ((slot.cdw12 & 0xffff) + 1) * (controller.namespaces[slot.nsid]?.blockSize ?? 0);
 }
 
-/** The next step after a store was done with a request; returns a status or PENDING. Which commands count: [NVM] 1.4.2.7-10. */
+/** The next step after a store was done with a request; returns a status or PENDING. Which commands count: [NVM] 1.4.2. */
 export function continueStoreRequest(controller: ControllerState, slot: CommandSlot): number {
+  if (isMetadataCommand(slot)) {
+    const status = continueWithMetadata(controller, slot);
+    if (status !== sc.SC_SUCCESS) return status;
+  }
   switch (slot.opcode) {
     case DSM:
-      return slot.step < slot.steps ? continueDatasetManagement(slot) : sc.SC_SUCCESS;
+      return slot.step < slot.steps || slot.bufferAt !== 0 ? continueDatasetManagement(slot) : sc.SC_SUCCESS;
     case COPY:
       if (slot.step < slot.steps) return continueCopy(slot);
       controller.health.hostReadCommands++;
@@ -100,6 +115,7 @@ export function continueStoreRequest(controller: ControllerState, slot: CommandS
     case WRITE:
       controller.health.hostWriteCommands++;
       controller.health.bytesWritten += slot.lengthBytes;
+      if (slot.lengthBytes !== 0) controller.streams?.wrote(slot);
       if (slot.step < slot.steps) return flushAfterWrite(slot);
       break;
     default:
@@ -121,6 +137,7 @@ function read(controller: ControllerState, slot: CommandSlot, namespace: Namespa
     const slba = slot.cdw11 * 0x100000000 + slot.cdw10;
     controller.host?.trace(trace.TRACE_READ, slot.cid, slot.nsid, (slot.cdw12 & 0xffff) + 1, slba);
   }
+  if (namespace.metadataBytes !== 0) return readWithMetadata(controller, slot, namespace);
   return readStore(controller, slot, namespace, MOVE_TO_HOST);
 }
 
@@ -131,6 +148,9 @@ function readStore(controller: ControllerState, slot: CommandSlot, namespace: Na
   const length = count * namespace.blockSize;
   if (length > controller.maxTransferBytes) return sc.SC_INVALID_FIELD;
   if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
+  if (namespace.reportsDeallocated && !namespace.isAllocated(slba, count)) {
+    return move === MOVE_COMPARE ? sc.SC_UNWRITTEN_BLOCK : sc.SC_UNWRITTEN_BLOCK_READ;
+  }
   const status = mapData(controller, slot, length);
   if (status !== sc.SC_SUCCESS) return status;
   if (move === MOVE_COMPARE) slot.move = move;
@@ -145,6 +165,7 @@ function write(controller: ControllerState, slot: CommandSlot, namespace: Namesp
   const count = (slot.cdw12 & 0xffff) + 1;
   const length = count * namespace.blockSize;
   if (controller.tracing) controller.host?.trace(trace.TRACE_WRITE, slot.cid, slot.nsid, count, slba);
+  if (namespace.metadataBytes !== 0) return writeWithMetadata(controller, slot, namespace);
   if (namespace.readOnly) return sc.SC_NS_WRITE_PROTECTED;
   if (length > controller.maxTransferBytes) return sc.SC_INVALID_FIELD;
   if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
@@ -179,6 +200,7 @@ function verify(controller: ControllerState, slot: CommandSlot, namespace: Names
   const length = count * namespace.blockSize;
   if (length > controller.maxTransferBytes) return sc.SC_INVALID_FIELD;
   if (!isInRange(namespace, slba, count)) return sc.SC_LBA_RANGE;
+  if (namespace.reportsDeallocated && !namespace.isAllocated(slba, count)) return sc.SC_UNWRITTEN_BLOCK;
   slot.move = MOVE_NOTHING;
   slot.state = SLOT_IN_STORE;
   namespace.store.read(slba * namespace.blockSize, length, slot);

@@ -41,8 +41,15 @@ export interface BlockStore {
   flush(client: BlockStoreClient): void;
   /** Deallocates the range; it reads as zeroes afterwards; calls done() only. */
   discard(offset: number, length: number, client: BlockStoreClient): void;
-  /** Writes zeroes; calls done() only. */
+  /** Makes the range read as zeroes, deallocated where the store can; calls done() only. */
   writeZeroes(offset: number, length: number, client: BlockStoreClient): void;
+  /**
+   * True if all of the range holds data; false if a part of it was never written, or not since it was discarded or
+   * zeroed. Sectors of 512 bytes are known one by one. Absent: the store does not know, and all of it counts as written.
+   */
+  isAllocated?(offset: number, length: number): boolean;
+  /** A hint: a read of the range follows at once, or not at all. Changes nothing and completes nothing. Absent: not wanted. */
+  willRead?(offset: number, length: number): void;
 }
 
 /** How long commands take. */
@@ -183,6 +190,24 @@ export interface HmbReport {
   readonly corrupted: number;
 }
 
+/** What was written to a stream, since power-on. */
+export interface StreamReport {
+  readonly nsid: number;
+  /** The stream identifier, 1 to 65535. */
+  readonly id: number;
+  readonly isOpen: boolean;
+  readonly writes: number;
+  readonly bytesWritten: number;
+}
+
+/** What a controller did with streams. */
+export interface StreamsReport {
+  /** Every stream that was ever written to, in the order of their first writes. */
+  readonly all: readonly StreamReport[];
+  /** Writes whose stream could not be opened, so that they were done like any other. */
+  readonly unplacedWrites: number;
+}
+
 /** An NVMe controller in a PCI slot, with the knobs a test bench has. */
 export interface NvmeController extends PciFunction {
   /** Sets the critical warning bits of SMART / Health; newly set bits raise an asynchronous event if enabled. */
@@ -196,6 +221,8 @@ export interface NvmeController extends PciFunction {
   readonly counters: ControllerCounters;
   /** Null: the controller asks for no host memory. */
   readonly hmb: HmbReport | null;
+  /** Null: the controller has no streams. */
+  readonly streams: StreamsReport | null;
   /** The power state at present. */
   readonly powerState: number;
   /** The controller as plain data, without its media; throws a RangeError for one that has CMB, HMB, power states or virtual functions. */

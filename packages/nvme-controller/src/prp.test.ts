@@ -177,12 +177,29 @@ describe('mapSgl', () => {
       ],
     });
   });
+  it('skips data blocks of no length, behind the last byte too', () => {
+    const memory = new Memory();
+    for (const at of [0x1000, 0x1020, 0x1030]) put(memory, at, 0x7000, 0, 0);
+    put(memory, 0x1010, 0x10000, 512, 0);
+    expect(sgl(memory, 0x1000, 64, 0x30, 512)).toEqual({ status: 0, segments: [[0x10000, 512]] });
+  });
+  it('reads a segment behind the last byte: it may hold too much', () => {
+    const memory = new Memory();
+    put(memory, 0x1000, 0x10000, 512, 0);
+    put(memory, 0x1010, 0x2000, 16, 0x30);
+    put(memory, 0x2000, 0x20000, 0, 0);
+    expect(sgl(memory, 0x1000, 32, 0x20, 512).status).toBe(0);
+    put(memory, 0x2000, 0x20000, 4, 0);
+    expect(sgl(memory, 0x1000, 32, 0x20, 512).status).toBe(0x400f);
+  });
   const statuses: [string, number, (memory: Memory) => { status: number }][] = [
     ['a short data block', 0x400f, (memory) => sgl(memory, 0x1000, 256, 0, 512)],
     ['an unknown inline type', 0x400d, (memory) => sgl(memory, 0x1000, 512, 0x70, 512)],
     ['a segment length that is no multiple of 16', 0x400d, (memory) => sgl(memory, 0x1000, 24, 0x30, 512)],
     ['a bit bucket in a list', 0x4011, (memory) => sgl(memory, 0x4000, 16, 0x30, 512)],
     ['a segment inside a last segment', 0x400d, (memory) => sgl(memory, 0x5000, 16, 0x30, 512)],
+    ['that before it looks at the rest', 0x400d, (memory) => sgl(memory, 0x7000, 32, 0x30, 512)],
+    ['a segment before the end', 0x400e, (memory) => sgl(memory, 0x7000, 32, 0x20, 512)],
     ['a chain without end', 0x400e, (memory) => sgl(memory, 0x6000, 16, 0x20, 512)],
     ['a list that cannot be read', 0x4004, (memory) => sgl(memory, 0x9000, 16, 0x30, 512)],
   ];
@@ -192,6 +209,8 @@ describe('mapSgl', () => {
       put(memory, 0x4000, 0, 512, 0x10);
       put(memory, 0x5000, 0x1000, 16, 0x30);
       put(memory, 0x6000, 0x6000, 16, 0x20);
+      put(memory, 0x7000, 0x1000, 16, 0x20);
+      put(memory, 0x7010, 0x1000, 16, 0x30);
       expect(run(memory).status).toBe(status);
     });
   }

@@ -173,6 +173,7 @@ function enable(controller: ControllerState): void {
   }
   controller.pageBytes = 4096 << nvme.CC.MPS.get(registers.cc);
   controller.features.reset(host?.nowNs() ?? 0);
+  if (!controller.isSecondary) for (const namespace of controller.namespaces) namespace?.setErrorRecovery(0);
   const acq = registers.acqHi * 0x100000000 + registers.acqLo;
   const asq = registers.asqHi * 0x100000000 + registers.asqLo;
   const cq = new CompletionQueue(0, nvme.AQA.ACQS.get(registers.aqa) + 1, acq, 0, true);

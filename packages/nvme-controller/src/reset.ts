@@ -20,6 +20,7 @@ export function resetQueues(controller: ControllerState): void {
   controller.events.clear();
   controller.hmb?.disable();
   controller.coalescing?.reset();
+  controller.streams?.reset();
   controller.power.reset(controller.host?.nowNs() ?? 0);
   controller.host?.alarmAt(Infinity);
   controller.shadowDoorbells = false;

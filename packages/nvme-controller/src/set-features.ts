@@ -78,7 +78,7 @@ function setTemperatureThreshold(controller: ControllerState, cdw11: number): nu
 function setErrorRecovery(controller: ControllerState, slot: CommandSlot): number {
   for (const namespace of controller.namespaces as (Namespace | null)[]) {
     if (namespace === null || (slot.nsid !== nvme.NVME_NSID_ALL && slot.nsid !== namespace.nsid)) continue;
-    namespace.errorRecovery = slot.cdw11 & nvme.ErrorRecovery.TLER.mask;
+    namespace.setErrorRecovery(slot.cdw11);
   }
   return sc.SC_SUCCESS;
 }

@@ -61,7 +61,6 @@ function walkSegments(
     if (budget < 0) return SC_SGL_INVALID_COUNT;
     const status = walkOneSegment(segments, reader, address, descriptors, isLast, lengthBytes);
     if (status !== CONTINUE) return status;
-    if (segments.totalBytes >= lengthBytes) return SC_SUCCESS;
     const view = reader.listView;
     const at = ((descriptors - 1) % CHUNK_DESCRIPTORS) * DESCRIPTOR_BYTES;
     address = view.getUint32(at + 4, true) * 0x100000000 + view.getUint32(at, true);
@@ -71,6 +70,7 @@ function walkSegments(
 }
 
 const CONTINUE = -1;
+const isSegment = (type: number): boolean => type === TYPE_SEGMENT || type === TYPE_LAST_SEGMENT;
 
 /** Maps one segment's data blocks; CONTINUE if its last descriptor, left in the staging, points to another segment. */
 function walkOneSegment(
@@ -87,20 +87,21 @@ function walkOneSegment(
     if (within === 0) {
       const count = Math.min(CHUNK_DESCRIPTORS, descriptors - i);
       if (reader.readList(address + i * DESCRIPTOR_BYTES, count * DESCRIPTOR_BYTES) !== 0) return SC_DATA_XFER_ERROR;
+      // How a last segment ends is looked at first, as QEMU does.
+      const isEnd = isLast && i + count === descriptors;
+      if (isEnd && isSegment(view.getUint8(count * DESCRIPTOR_BYTES - 1))) return SC_SGL_INVALID_LAST;
     }
     const at = within * DESCRIPTOR_BYTES;
     const type = view.getUint8(at + 15);
-    const isSegment = type === TYPE_SEGMENT || type === TYPE_LAST_SEGMENT;
-    if (isSegment && i !== descriptors - 1) return SC_SGL_INVALID_COUNT;
-    if (isSegment) return isLast ? SC_SGL_INVALID_LAST : CONTINUE;
+    if (isSegment(type)) return i === descriptors - 1 ? CONTINUE : SC_SGL_INVALID_COUNT;
     if (type !== TYPE_DATA_BLOCK) return SC_SGL_INVALID_TYPE;
+    const blockLength = view.getUint32(at + 8, true);
+    if (blockLength === 0) continue;
     const left = lengthBytes - segments.totalBytes;
-    // Excess descriptors are not accepted: SGLS does not offer it.
+    // More than the data is not accepted: SGLS does not offer it.
     if (left === 0) return SC_SGL_INVALID_DATA;
-    const length = Math.min(left, view.getUint32(at + 8, true));
-    if (length > 0) {
-      segments.add(view.getUint32(at + 4, true) * 0x100000000 + view.getUint32(at, true), length);
-    }
+    const blockAddress = view.getUint32(at + 4, true) * 0x100000000 + view.getUint32(at, true);
+    segments.add(blockAddress, Math.min(left, blockLength));
   }
   return segments.totalBytes >= lengthBytes ? SC_SUCCESS : SC_SGL_INVALID_DATA;
 }

@@ -178,7 +178,7 @@ describe('a snapshot', () => {
   it('is refused of a controller with a part that has none', () => {
     const fn = createNvmeController({ namespaces: [], cmb: { sizeMiB: 1 } });
     expect(() => fn.snapshot()).toThrow(
-      'a controller with cmb, hmb, several powerStates or sriovMaxVfs has no snapshot',
+      'a controller with cmb, hmb, several powerStates, multiController or sriovMaxVfs has no snapshot',
     );
     const primary = createNvmeController({ namespaces: [], sriovMaxVfs: 1 });
     expect(() => primary.snapshot()).toThrow('sriovMaxVfs has no snapshot');
@@ -190,6 +190,7 @@ describe('a snapshot', () => {
       'features',
       'health',
       'coalescing',
+      'streams',
       'namespaces',
       'submissionQueues',
       'completionQueues',

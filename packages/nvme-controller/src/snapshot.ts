@@ -60,6 +60,8 @@ export interface ControllerSnapshot {
   readonly features: PlainFields;
   readonly health: PlainFields;
   readonly coalescing: PlainFields | null;
+  /** Absent in snapshots of controllers without. */
+  readonly streams?: PlainFields | null;
   readonly namespaces: readonly (PlainFields | null)[];
   readonly submissionQueues: readonly SqSnapshot[];
   readonly completionQueues: readonly CqSnapshot[];
@@ -78,12 +80,14 @@ export interface ControllerSnapshot {
 const NAMESPACE_REFERENCES = ['description', 'store'];
 const SQ_REFERENCES = ['cq', 'nextQueued'];
 const CQ_REFERENCES = ['fastSq', 'pendingHead', 'pendingTail', 'nextDirty'];
-const SLOT_REFERENCES = ['controller', 'segments', 'next', 'sq', 'namespace', 'buffer'];
+const SLOT_REFERENCES = ['controller', 'segments', 'next', 'sq', 'namespace', 'buffer', 'blocks', 'tags'];
 
 /** Refuses what has no snapshot yet, with one sentence. */
 function checkCovered({ cmb, hmb, hasDelays, isShared }: ControllerState): void {
   if (cmb === null && hmb === null && !hasDelays && !isShared) return;
-  throw new RangeError('a controller with cmb, hmb, several powerStates or sriovMaxVfs has no snapshot');
+  throw new RangeError(
+    'a controller with cmb, hmb, several powerStates, multiController or sriovMaxVfs has no snapshot',
+  );
 }
 
 /** Takes a snapshot; not from inside a call of the controller's own (a store, a fault plan). */
@@ -103,6 +107,7 @@ export function takeSnapshot(controller: ControllerState): ControllerSnapshot {
     features: fieldsOf(controller.features),
     health: fieldsOf(controller.health),
     coalescing: controller.coalescing === null ? null : fieldsOf(controller.coalescing),
+    streams: controller.streams === null ? null : fieldsOf(controller.streams, ['description']),
     namespaces: controller.namespaces.map((one) => (one === null ? null : fieldsOf(one, NAMESPACE_REFERENCES))),
     submissionQueues: sqs.map((sq) => ({
       fields: fieldsOf(sq, SQ_REFERENCES),
@@ -164,9 +169,13 @@ export function restoreSnapshot(controller: ControllerState, snapshot: Controlle
   setFields(controller.health, snapshot.health);
   if (controller.coalescing !== null && snapshot.coalescing !== null)
     setFields(controller.coalescing, snapshot.coalescing);
+  if (controller.streams !== null && snapshot.streams) setFields(controller.streams, snapshot.streams);
   snapshot.namespaces.forEach((fields, nsid) => {
     const namespace = controller.namespaces[nsid] ?? null;
-    if (namespace !== null && fields !== null) setFields(namespace, fields);
+    if (namespace === null || fields === null) return;
+    setFields(namespace, fields);
+    // Its Format NVM begins again.
+    namespace.setFormatting(false);
   });
   restoreQueues(controller, snapshot);
   moveTimes(controller, snapshot);

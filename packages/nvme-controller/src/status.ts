@@ -41,7 +41,20 @@ export const SC_CONTROLLER_ID = nvme.NVME_SC_CTRL_ID_INVALID | DNR;
 export const SC_SECONDARY_STATE = nvme.NVME_SC_SEC_CTRL_STATE_INVALID | DNR;
 export const SC_RESOURCE_COUNT = nvme.NVME_SC_CTRL_RES_NUM_INVALID | DNR;
 export const SC_RESOURCE_ID = nvme.NVME_SC_RES_ID_INVALID | DNR;
+export const SC_INVALID_METADATA_LENGTH = nvme.NVME_SC_SGL_INVALID_METADATA | DNR;
+export const SC_FORMAT_IN_PROGRESS = nvme.NVME_SC_FORMAT_IN_PROGRESS;
+export const SC_INVALID_PROTECTION = nvme.NVME_SC_INVALID_PI | DNR;
+/** The same as QEMU gives it for a reference tag that type 3 does not have. */
+export const SC_INVALID_PROTECTION_RETRY = nvme.NVME_SC_INVALID_PI;
+export const SC_GUARD_CHECK = nvme.NVME_SC_GUARD_CHECK;
+export const SC_APPTAG_CHECK = nvme.NVME_SC_APPTAG_CHECK;
+export const SC_REFTAG_CHECK = nvme.NVME_SC_REFTAG_CHECK;
+export const SC_UNWRITTEN_BLOCK = nvme.NVME_SC_UNWRITTEN_BLOCK;
+/** The same for Read. */
+export const SC_UNWRITTEN_BLOCK_READ = nvme.NVME_SC_UNWRITTEN_BLOCK | DNR;
 export const SC_COMPARE_FAILED = nvme.NVME_SC_COMPARE_FAILED;
+
+export const SC_STREAM_RESOURCE_ALLOCATION_FAILED = nvme.NVME_SC_STREAM_RESOURCE_ALLOCATION_FAILED | DNR;
 
 /** Not a status: the command completes later. */
 export const PENDING = -1;

@@ -10,6 +10,7 @@ import {
   NVME_AER_ERROR,
   NVME_AER_ERROR_PERSIST_INT_ERR,
   NVME_AER_NOTICE,
+  NVME_AER_NOTICE_ANA,
   NVME_AER_NOTICE_DISC_CHANGED,
   NVME_AER_NOTICE_FW_ACT_STARTING,
   NVME_AER_NOTICE_NS_CHANGED,
@@ -21,6 +22,7 @@ import {
   NVME_LOG_FW_SLOT,
   NVME_NSID_ALL,
   NVME_REG_CSTS,
+  NVME_SC_ABORT_REQ,
   NvmeFwSlotInfoLog,
 } from '@nvme-stack/nvme-protocol';
 import { nvmeWq } from './core.js';
@@ -53,14 +55,36 @@ export function nvmeCompleteAsyncEvent(ctrl: Ctrl, status: number, result: numbe
   const { trace } = ctrl.kernel;
   if (trace.functions) trace.enter('nvme_complete_async_event');
   if (ctrl.asyncEventsOutstanding > 0) ctrl.asyncEventsOutstanding--;
-  if (status === 0) {
-    if (trace.events) traceNvmeAsyncEvent(ctrl, result);
-    if (handleEvent(ctrl, result)) ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), ctrl.asyncEventWork);
-  }
+  if (status === 0 && trace.events) traceNvmeAsyncEvent(ctrl, result);
+  if (EVENT_HANDLERS[ctrl.core.era.events](ctrl, status, result))
+    ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), ctrl.asyncEventWork);
   if (trace.functions) trace.exit();
 }
 
-/** Whether the next event may be asked for now. */
+/** By era; whether the next event may be asked for now. */
+const EVENT_HANDLERS: Readonly<
+  Record<'all' | 'changed-namespaces', (ctrl: Ctrl, status: number, result: number) => boolean>
+> = {
+  all: (ctrl, status, result) => status === 0 && handleEvent(ctrl, result),
+  'changed-namespaces': (ctrl, status, result) => {
+    if (status === 0) noteEvent(ctrl, result);
+    return status === 0 || status === NVME_SC_ABORT_REQ;
+  },
+};
+
+/** Up to 4.14 all that an event can lead to is a scan. */
+function noteEvent(ctrl: Ctrl, result: number): void {
+  const isChange =
+    AsyncEventResult.AET.get(result) === NVME_AER_NOTICE &&
+    AsyncEventResult.AEI.get(result) === NVME_AER_NOTICE_NS_CHANGED;
+  if (!isChange) {
+    ctrlLog(ctrl, 'warn', `async event result ${hex(result >>> 0, 8)}`);
+    return;
+  }
+  ctrlLog(ctrl, 'info', 'rescanning');
+  nvmeQueueScan(ctrl);
+}
+
 function handleEvent(ctrl: Ctrl, result: number): boolean {
   switch (AsyncEventResult.AET.get(result)) {
     case NVME_AER_NOTICE:
@@ -68,7 +92,7 @@ function handleEvent(ctrl: Ctrl, result: number): boolean {
     case NVME_AER_ERROR:
       // The reset asks for events again.
       if (AsyncEventResult.AEI.get(result) === NVME_AER_ERROR_PERSIST_INT_ERR) {
-        ctrlLog(ctrl, 'warn', 'resetting controller due to AER');
+        ctrlLog(ctrl, 'warn', `resetting controller due to ${ctrl.core.era.persistentErrorName}`);
         if (ctrl.state === NVME_CTRL_LIVE) nvmeResetCtrl(ctrl);
         return false;
       }
@@ -96,6 +120,9 @@ function handleNotice(ctrl: Ctrl, result: number): boolean {
       if (!nvmeChangeCtrlState(ctrl, NVME_CTRL_RESETTING)) return true;
       ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), ctrl.fwActWork);
       return false;
+    case NVME_AER_NOTICE_ANA:
+      if (ctrl.ana.log !== null) ctrl.core.workqueues.queueWork(nvmeWq(ctrl.core), ctrl.ana.work);
+      return true;
     case NVME_AER_NOTICE_DISC_CHANGED:
       ctrl.aenResult = result;
       return true;

@@ -29,6 +29,8 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
 import { hex } from './log.js';
+import { nvmeMpathEndRequest, REQ_NVME_MPATH } from './multipath/accounting.js';
+import { nvmeFailoverReq, nvmeIsPathError } from './multipath/failover.js';
 import type { Ns } from './namespace.js';
 import {
   NVME_CTRL_DEAD,
@@ -37,7 +39,6 @@ import {
   NVME_CTRL_LIVE,
   NVME_REQ_CANCELLED,
   NVME_REQ_USERCMD,
-  NVME_SC_HOST_ABORTED_CMD,
 } from './ports.js';
 import { type NvmeRequestData, nvmeReq } from './request.js';
 import { nvmeCleanupCmd } from './setup-command.js';
@@ -68,16 +69,40 @@ export function nvmeCompleteRq(rq: Request): void {
   if (trace.functions) trace.enter('nvme_complete_rq');
   if (trace.events) traceNvmeCompleteRq(rq, nr);
   nvmeCleanupCmd(rq);
-  if (shouldRetry(rq, nr)) retryReq(rq, nr);
-  else endReq(rq, nr);
+  switch (nvmeDecideDisposition(rq, nr)) {
+    case RETRY:
+      retryReq(rq, nr);
+      break;
+    case FAILOVER:
+      nvmeFailoverReq(rq, nr);
+      break;
+    default:
+      endReq(rq, nr);
+  }
   if (trace.functions) trace.exit();
 }
 
+/** What becomes of a request. @kernel drivers/nvme/host/core.c nvme_disposition */
+const COMPLETE = 0;
+const RETRY = 1;
+const FAILOVER = 2;
+
 /** @kernel drivers/nvme/host/core.c nvme_decide_disposition */
-function shouldRetry(rq: Request, nr: NvmeRequestData): boolean {
-  if (nr.status === 0) return false;
-  if (rq.cmdFlags & NORETRY || nr.status & NVME_STATUS_DNR || rq.q.dying) return false;
-  return nr.retries < nr.ctrl.core.number('max_retries');
+function nvmeDecideDisposition(rq: Request, nr: NvmeRequestData): number {
+  if (nr.status === 0) return COMPLETE;
+  if (rq.cmdFlags & NORETRY || nr.status & NVME_STATUS_DNR) return COMPLETE;
+  const { core, kernel } = nr.ctrl;
+  if (core.era.retriesYoungOnly && ageNs(rq, kernel.ex.now()) >= (rq.timeoutNs || rq.q.timeoutNs)) return COMPLETE;
+  if (nr.retries >= core.number('max_retries')) return COMPLETE;
+  if ((rq.cmdFlags & REQ_NVME_MPATH) !== 0) {
+    if (nvmeIsPathError(nr.status) || rq.q.dying) return FAILOVER;
+  } else if (rq.q.dying) return COMPLETE;
+  return RETRY;
+}
+
+/** Since it was made; where no time is taken then, since it was last given to the driver. */
+function ageNs(rq: Request, nowNs: number): number {
+  return nowNs - (rq.startTimeNs || rq.ioStartTimeNs);
 }
 
 /** Again, after the delay the controller asked for. @kernel drivers/nvme/host/core.c nvme_retry_req */
@@ -94,8 +119,13 @@ function retryReq(rq: Request, nr: NvmeRequestData): void {
 /** @kernel drivers/nvme/host/core.c nvme_end_req */
 function endReq(rq: Request, nr: NvmeRequestData): void {
   logFailure(rq, nr);
-  const { core } = nr.ctrl;
-  core.blkMq.blkMqEndRequest(rq, nvmeErrorStatus(core.era.knownStatuses, nr.status));
+  if ((rq.cmdFlags & REQ_NVME_MPATH) !== 0) nvmeMpathEndRequest(rq, nr);
+  const { core, kernel } = nr.ctrl;
+  const { trace } = kernel;
+  if (trace.functions) trace.enter('nvme_error_status');
+  const status = nvmeErrorStatus(core.era.knownStatuses, nr.status);
+  if (trace.functions) trace.exit();
+  core.blkMq.blkMqEndRequest(rq, status);
 }
 
 function logFailure(rq: Request, nr: NvmeRequestData): void {
@@ -144,7 +174,7 @@ export function nvmeCompleteBatch(iob: IoCompBatch, unmap: (rq: Request) => void
     unmap(rq);
     const nr = nvmeReq(rq);
     if (traced) completeBatchReqTraced(rq, nr);
-    else if (nr.specialVecLengthBytes !== 0 || nr.status !== 0) nvmeCompleteBatchReq(rq, nr);
+    else if ((nr.specialVecLengthBytes | nr.status | nr.flags) !== 0) nvmeCompleteBatchReq(rq, nr);
   }
   ctrl.core.blkMq.blkMqEndRequestBatch(iob);
 }
@@ -153,6 +183,7 @@ export function nvmeCompleteBatch(iob: IoCompBatch, unmap: (rq: Request) => void
 function nvmeCompleteBatchReq(rq: Request, nr: NvmeRequestData): void {
   nvmeCleanupCmd(rq);
   logFailure(rq, nr);
+  if ((rq.cmdFlags & REQ_NVME_MPATH) !== 0) nvmeMpathEndRequest(rq, nr);
 }
 
 function completeBatchReqTraced(rq: Request, nr: NvmeRequestData): void {
@@ -179,7 +210,7 @@ export function nvmeCheckReady(ctrl: Ctrl, rq: Request, queueLive: boolean): boo
 export function nvmeFailNonreadyCommand(ctrl: Ctrl, rq: Request): BlkStatus {
   const { state } = ctrl;
   const going = state === NVME_CTRL_DELETING || state === NVME_CTRL_DELETING_NOIO || state === NVME_CTRL_DEAD;
-  if (!going && (rq.cmdFlags & NORETRY) === 0) return BLK_STS_RESOURCE;
+  if (!going && (rq.cmdFlags & (NORETRY | REQ_NVME_MPATH)) === 0) return BLK_STS_RESOURCE;
   nvmeReq(rq).status = NVME_SC_HOST_PATH_ERROR;
   rq.state = MQ_RQ_COMPLETE;
   nvmeCompleteRq(rq);
@@ -190,8 +221,11 @@ export function nvmeFailNonreadyCommand(ctrl: Ctrl, rq: Request): BlkStatus {
 export function nvmeCancelRequest(rq: Request): boolean {
   if (rq.state !== MQ_RQ_IN_FLIGHT) return true;
   const nr = nvmeReq(rq);
-  nr.status = NVME_SC_HOST_ABORTED_CMD;
-  nr.flags |= NVME_REQ_CANCELLED;
-  nr.ctrl.core.blkMq.blkMqCompleteRequest(rq);
+  const { core } = nr.ctrl;
+  const { cancelledStatus, cancelInterrupts, lateCommandsFail } = core.era;
+  const isLate = (nr.flags & NVME_REQ_CANCELLED) !== 0;
+  nr.status = cancelledStatus | (isLate && lateCommandsFail ? NVME_STATUS_DNR : 0);
+  if (cancelInterrupts) nr.flags |= NVME_REQ_CANCELLED;
+  core.blkMq.blkMqCompleteRequest(rq);
   return true;
 }

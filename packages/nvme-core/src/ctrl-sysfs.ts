@@ -5,8 +5,9 @@
 import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
 import { KernelError } from '@nvme-stack/kernel';
 import type { Ctrl } from './ctrl.js';
+import { NVME_CTRL_STATE_NAMES } from './ports.js';
 import { nvmeQueueScan } from './scan.js';
-import { nvmeResetCtrlSync, STATE_NAMES } from './state.js';
+import { nvmeResetCtrlSync } from './state.js';
 
 const CNTRL_TYPES: { readonly [type: number]: string | undefined } = { 1: 'io', 2: 'discovery', 3: 'admin' };
 const DC_TYPES: { readonly [type: number]: string | undefined } = { 0: 'none', 1: 'ddc', 2: 'cdc' };
@@ -49,7 +50,7 @@ export function ctrlAttributeGroup(ctrl: Ctrl): AttributeGroup {
     shown('transport', () => ctrl.ops.name),
     shown('subsysnqn', () => ctrl.subsysNqn),
     shown('address', () => ctrl.ops.getAddress(ctrl)),
-    shown('state', () => STATE_NAMES[ctrl.state]),
+    shown('state', () => NVME_CTRL_STATE_NAMES[ctrl.state]),
     shown('numa_node', () => ctrl.numaNode),
     shown('queue_count', () => ctrl.queueCount),
     shown('sqsize', () => ctrl.sqsize),

@@ -7,6 +7,8 @@ import type { Cdev, Device } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, KernelError, Mutex, NO_PAGE, traced, WaitQueue } from '@nvme-stack/kernel';
 import type { DelayedWork, WorkStruct } from '@nvme-stack/workqueue/ports';
 import type { CoreState } from './core.js';
+import { AnaState } from './multipath/ana.js';
+import { nvmeMpathUninit } from './multipath/init-ctrl.js';
 import type { NvmeCtrl, NvmeCtrlOps, NvmeCtrlState, NvmeNs, Uint64 } from './ports.js';
 import { NVME_CTRL_NEW, NVME_QUIRK_SKIP_CID_GEN } from './ports.js';
 import type { PowerState } from './power-state.js';
@@ -60,6 +62,7 @@ export class Ctrl implements NvmeCtrl {
   /** 0: no limit yet. */
   maxHwSectors = 0;
   maxSegments = 0;
+  maxIntegritySegments = 0;
   maxZeroesSectors = 0;
   dmrl = 0;
   dmrsl = 0;
@@ -101,6 +104,10 @@ export class Ctrl implements NvmeCtrl {
   subsys: Subsystem | null = null;
   /** Its number stays taken when it goes: a subsystem that lives on is named after it. */
   keepsInstance = false;
+  /** Streams in use for write hints; 0: none. @kernel drivers/nvme/host/nvme.h nvme_ctrl.nr_streams */
+  nrStreams = 0;
+  /** The log was read; `effects` is made of it. */
+  effectsLogKnown = false;
   effects: CommandEffectsTable = { acs: new Uint32Array(256), iocs: new Uint32Array(256) };
   /** A passthrough command changed what the controller can do. */
   dirtyCapability = false;
@@ -125,6 +132,9 @@ export class Ctrl implements NvmeCtrl {
   discardPage = NO_PAGE;
   discardPageBusy = false;
   cdev: Cdev | null = null;
+  ana: AnaState;
+  /** Requests of heads' disks under way, where the policy asks. */
+  nrActive = 0;
   hwmon: HasKernel | null = null;
 
   constructor(core: CoreState, dev: Device, ops: NvmeCtrlOps, quirks: number, transport: unknown, works: CtrlWorks) {
@@ -150,6 +160,7 @@ export class Ctrl implements NvmeCtrl {
     this.asyncEventWork = workqueues.initWork('nvme_async_event_work', this as Ctrl, works.asyncEvent);
     this.fwActWork = workqueues.initWork('nvme_fw_act_work', this as Ctrl, works.fwAct);
     this.kaWork = workqueues.initDelayedWork('nvme_keep_alive_work', this as Ctrl, works.keepAlive);
+    this.ana = new AnaState(this as Ctrl);
   }
 }
 
@@ -174,6 +185,7 @@ export function nvmePutCtrl(ctrl: Ctrl): void {
 /** The device object's release. @kernel drivers/nvme/host/core.c nvme_free_ctrl */
 export const nvmeFreeCtrl = traced('nvme_free_ctrl', (ctrl: Ctrl): void => {
   const { core } = ctrl;
+  if (core.era.multipath !== null) nvmeMpathUninit(ctrl);
   if (ctrl.discardPage !== NO_PAGE) ctrl.kernel.memory.freePages(ctrl.discardPage, 1);
   ctrl.discardPage = NO_PAGE;
   const at = core.controllers.indexOf(ctrl);

@@ -25,11 +25,13 @@ import { getLog } from './sync-command.js';
 const EFFECTS_LOG_BYTES = 4096;
 const OPCODES = 256;
 
-/** Reads the log; a controller that refuses it is taken as one without. Throws what kept the command from it. @kernel drivers/nvme/host/core.c nvme_get_effects_log */
+/** Reads the log unless it is known; a controller that refuses it is taken as one without. Throws what kept the command from it. @kernel drivers/nvme/host/core.c nvme_get_effects_log */
 const nvmeGetEffectsLog = traced('nvme_get_effects_log', async (ctrl: Ctrl, csi: number): Promise<void> => {
+  if (ctrl.effectsLogKnown) return;
   const { status, data } = await getLog(ctrl, 0, NVME_LOG_CMD_EFFECTS, csi, EFFECTS_LOG_BYTES);
   if (status < 0) throwErrno(status, `${ctrl.name}: effects log`);
   if (status > 0) return;
+  ctrl.effectsLogKnown = true;
   const words = new Uint32Array(data.buffer, data.byteOffset, 2 * OPCODES);
   ctrl.effects = { acs: words.slice(0, OPCODES), iocs: words.slice(OPCODES) };
 });

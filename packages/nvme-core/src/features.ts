@@ -22,7 +22,7 @@ import {
 } from '@nvme-stack/nvme-protocol';
 import { nvmeWq } from './core.js';
 import type { Ctrl } from './ctrl.js';
-import { ctrlLog, ctrlWarnOnce, hex } from './log.js';
+import { ctrlLog, ctrlWarnOnce, functionOf, hex } from './log.js';
 import { throwErrno } from './status-map.js';
 import { setFeatures } from './sync-command.js';
 
@@ -59,7 +59,8 @@ export const nvmeSetQueueCount = traced('nvme_set_queue_count', async (ctrl: Ctr
   const { status, result } = await setFeatures(ctrl, NVME_FEAT_NUM_QUEUES, asked >>> 0, null);
   if (status < 0) throwErrno(status, `${ctrl.name}: Number of Queues`);
   if (status > 0) {
-    ctrlLog(ctrl, 'err', `Could not set queue count (${status})`);
+    const named = ctrl.core.era.linesOfFunction.includes('queue-count') ? functionOf(ctrl) : ctrl;
+    ctrlLog(named, 'err', `Could not set queue count (${status})`);
     return 0;
   }
   const granted = Math.min(NumberOfQueues.NSQ.get(result), NumberOfQueues.NCQ.get(result)) + 1;

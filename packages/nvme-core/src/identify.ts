@@ -14,10 +14,12 @@ import {
   NvmeIdCtrl,
   NvmeIdCtrlNvm,
 } from '@nvme-stack/nvme-protocol';
+import { addCoreQuirks } from './core-quirks.js';
 import type { Ctrl } from './ctrl.js';
 import { nvmeInitEffects } from './effects.js';
 import { nvmeSetQueueLimits } from './limits.js';
 import { ctrlLog } from './log.js';
+import { nvmeMpathInitIdentify } from './multipath/init-ctrl.js';
 import { NVME_QUIRK_IDENTIFY_CNS, NVME_QUIRK_NO_APST, NVME_QUIRK_NO_DEEPEST_PS } from './ports.js';
 import { type IdCtrl, nvmeInitSubsystem } from './subsystem.js';
 import { identify } from './sync-command.js';
@@ -58,15 +60,21 @@ export const nvmeInitIdentify = traced('nvme_init_identify', async (ctrl: Ctrl):
   const id = await nvmeIdentifyCtrl(ctrl);
   if (id === null) throw new KernelError('EIO', `${ctrl.name}: Identify Controller`);
   ctrl.cntlid = id.cntlid;
-  if (!ctrl.identified) {
+  const { effectsLog } = ctrl.core.era;
+  const isFirst = !ctrl.identified;
+  if (effectsLog === 'every-start') await nvmeInitEffects(ctrl, id);
+  if (isFirst) {
+    addCoreQuirks(ctrl, id);
     await nvmeInitSubsystem(ctrl, id);
-    if (ctrl.core.era.effectsLog) await nvmeInitEffects(ctrl, id);
+    if (effectsLog === 'first-start') await nvmeInitEffects(ctrl, id);
   }
   takeIdentity(ctrl, id);
+  allowAllPowerStates(ctrl);
   takeCapabilities(ctrl, id);
   takeShutdownTimeout(ctrl, id);
   takePowerStates(ctrl, id);
   nvmeSetQueueLimits(ctrl, ctrl.adminQ as NonNullable<Ctrl['adminQ']>);
+  if (ctrl.core.era.multipath !== null) await nvmeMpathInitIdentify(ctrl, id);
 });
 
 function takeIdentity(ctrl: Ctrl, id: IdCtrl): void {
@@ -103,14 +111,22 @@ function takeCapabilities(ctrl: Ctrl, id: IdCtrl): void {
 /** RTD3E says how long the controller may take to shut down. */
 function takeShutdownTimeout(ctrl: Ctrl, id: IdCtrl): void {
   const parameter = ctrl.core.number('shutdown_timeout');
-  if (id.rtd3e === 0) {
+  const { rtd3eLine } = ctrl.core.era;
+  if (id.rtd3e === 0 || rtd3eLine === null) {
     ctrl.shutdownTimeoutNs = parameter * NS_PER_SECOND;
     return;
   }
   const asked = Math.floor(id.rtd3e / US_PER_SECOND);
   const seconds = Math.max(parameter, Math.min(asked, MAX_SHUTDOWN_TIMEOUT));
   ctrl.shutdownTimeoutNs = seconds * NS_PER_SECOND;
-  if (seconds !== parameter) ctrlLog(ctrl, 'info', `D3 entry latency set to ${seconds} seconds`);
+  if (seconds !== parameter) ctrlLog(ctrl, 'info', `${rtd3eLine} set to ${seconds} seconds`);
+}
+
+/** The parameter force_apst counts more than a quirk. */
+function allowAllPowerStates(ctrl: Ctrl): void {
+  if (ctrl.core.params.force_apst !== true || (ctrl.quirks & NVME_QUIRK_NO_DEEPEST_PS) === 0) return;
+  ctrlLog(ctrl, 'warn', 'forcibly allowing all power states due to nvme_core.force_apst -- use at your own risk');
+  ctrl.quirks &= ~NVME_QUIRK_NO_DEEPEST_PS;
 }
 
 function takePowerStates(ctrl: Ctrl, id: IdCtrl): void {
@@ -123,10 +139,6 @@ function takePowerStates(ctrl: Ctrl, id: IdCtrl): void {
     ctrl.apstEnabled = forced && id.apsta !== 0;
     if (ctrl.apstEnabled)
       ctrlLog(ctrl, 'warn', 'forcibly allowing APST due to nvme_core.force_apst -- use at your own risk');
-  }
-  if (forced && ctrl.quirks & NVME_QUIRK_NO_DEEPEST_PS) {
-    ctrlLog(ctrl, 'warn', 'forcibly allowing all power states due to nvme_core.force_apst -- use at your own risk');
-    ctrl.quirks &= ~NVME_QUIRK_NO_DEEPEST_PS;
   }
 }
 

@@ -18,6 +18,7 @@ import { nvmeDisableCtrl, nvmeEnableCtrl } from './enable.js';
 import { nvmeQueueAsyncEvents, nvmeSetQueueCount } from './features.js';
 import * as lifecycle from './lifecycle.js';
 import { NVME_CORE_PARAM_LISTS } from './module-params.js';
+import { nvmeStartRequest } from './multipath/accounting.js';
 import type { NvmeCore, NvmeCtrl } from './ports.js';
 import * as queues from './queues.js';
 import { NvmeRequestData, nvmeFindRq, nvmeInitRequest, nvmeReq, nvmeTakeSuccess } from './request.js';
@@ -101,6 +102,7 @@ class NvmeCoreView implements NvmeCore {
   readonly nvmeInitRequest: NvmeCore['nvmeInitRequest'] = (rq, cmd) => nvmeInitRequest(this.core, rq, cmd);
   readonly nvmeSetupCmd: NvmeCore['nvmeSetupCmd'] = nvmeSetupCmd;
   readonly nvmeSetupCmds: NvmeCore['nvmeSetupCmds'] = (ctrl, hctx, list) => nvmeSetupCmds(own(ctrl), hctx, list);
+  readonly nvmeStartRequest: NvmeCore['nvmeStartRequest'] = nvmeStartRequest;
   readonly nvmeCleanupCmd: NvmeCore['nvmeCleanupCmd'] = nvmeCleanupCmd;
   readonly nvmeCheckReady: NvmeCore['nvmeCheckReady'] = (ctrl, rq, queueLive) =>
     nvmeCheckReady(own(ctrl), rq, queueLive);

@@ -4,7 +4,7 @@
  */
 import { KernelError } from '@nvme-stack/kernel';
 import { NVME_RW_PRINFO_PRACT, NvmeCommonCommand, NvmeNvmOpcode, NvmeRwCommand } from '@nvme-stack/nvme-protocol';
-import type { Ns } from './namespace.js';
+import { type Ns, NVME_NS_EXT_LBAS } from './namespace.js';
 import type { UserCommand } from './passthrough.js';
 import type { NvmePassthruCmd, NvmeUserIo } from './ports.js';
 import { commandWords } from './sync-command.js';
@@ -45,7 +45,8 @@ export function passthruCommand(cmd: NvmePassthruCmd): UserCommand {
       NvmeCommonCommand.encode({ opcode, nsid, cdw2, cdw3, cdw10, cdw11, cdw12, cdw13, cdw14, cdw15 }),
     ),
     data: data instanceof Uint8Array ? [data] : (data ?? []),
-    metadataBytes: metadata?.length ?? 0,
+    metadata: metadata ?? null,
+    metadataSeed: 0,
     timeoutMs: timeoutMs ?? 0,
   };
 }
@@ -72,16 +73,22 @@ export function userIoCommand(ns: Ns, argument: unknown): UserCommand {
     NvmeRwCommand.encode({ opcode, nsid: ns.nsid, slba, length: nblocks, control, dsmgmt, reftag, apptag, appmask }),
   );
   const metadataBytes = separateMetadataBytes(ns, io);
-  const blockBytes = 2 ** ns.lbaShift + (ns.extendedLbas && !controllerMakesPi(ns, control) ? ns.metadataBytes : 0);
+  const blockBytes = 2 ** ns.lbaShift + (hasExtendedLbas(ns) && !controllerMakesPi(ns, control) ? ns.metadataBytes : 0);
   const lengthBytes = (nblocks + 1) * blockBytes;
   if (!(data instanceof Uint8Array) || data.length < lengthBytes)
     throw new KernelError('EFAULT', `data: ${lengthBytes} bytes are needed`);
-  return { words, data: [data.subarray(0, lengthBytes)], metadataBytes, timeoutMs: 0 };
+  const metadata = metadataBytes === 0 ? null : (io.metadata as Uint8Array).subarray(0, metadataBytes);
+  return { words, data: [data.subarray(0, lengthBytes)], metadata, metadataSeed: slba, timeoutMs: 0 };
 }
 
 /** The controller inserts and strips the protection information, which is all the metadata there is. */
 function controllerMakesPi(ns: Ns, control: number): boolean {
-  return (control & NVME_RW_PRINFO_PRACT) !== 0 && ns.metadataBytes === PI_BYTES;
+  return (control & NVME_RW_PRINFO_PRACT) !== 0 && ns.metadataBytes === (ns.hasWideGuard ? ns.piSizeBytes : PI_BYTES);
+}
+
+/** Metadata follows each block within the data. */
+function hasExtendedLbas({ features }: Ns): boolean {
+  return (features & NVME_NS_EXT_LBAS) !== 0;
 }
 
 /** Bytes of the second buffer. Throws EINVAL for one where none is allowed, or none where one is needed. */
@@ -90,8 +97,10 @@ function separateMetadataBytes(ns: Ns, { control = 0, nblocks, metadata }: NvmeU
     if (metadata !== undefined) throw new KernelError('EINVAL', 'metadata: none is allowed with PRACT');
     return 0;
   }
-  const bytes = ns.extendedLbas ? 0 : (nblocks + 1) * ns.metadataBytes;
+  const bytes = hasExtendedLbas(ns) ? 0 : (nblocks + 1) * ns.metadataBytes;
   if (bytes > 0 && (metadata === undefined || metadata.byteOffset % 4 !== 0))
     throw new KernelError('EINVAL', `metadata: ${bytes} bytes, aligned to 4, are needed`);
+  if (bytes > 0 && (metadata as Uint8Array).length < bytes)
+    throw new KernelError('EFAULT', `metadata: ${(metadata as Uint8Array).length} bytes, ${bytes} are needed`);
   return bytes;
 }

@@ -84,6 +84,7 @@ describe('admin passthrough', () => {
 
 describe('bad input', () => {
   const large = new Uint8Array((512 << 10) + 512);
+  const few = new Uint8Array(512);
   const many = Array.from({ length: 1025 }, () => new Uint8Array(1));
   it.each<[string, number, unknown, string, string]>([
     ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, null, 'EFAULT', 'an object with an opcode'],
@@ -94,11 +95,11 @@ describe('bad input', () => {
     ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, cdw10: -1 }, 'EINVAL', '-1'],
     ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, timeoutMs: -1 }, 'EINVAL', 'timeoutMs: -1'],
     ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, data: large }, 'EINVAL', 'at most 524288 are allowed'],
-    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, metadata: large }, 'EINVAL', 'none is allowed'],
+    ['/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 2, data: few, metadata: few }, 'EINVAL', 'none is allowed'],
     ['/dev/nvme0', 0x1234, {}, 'ENOTTY', '0x1234'],
     ['/dev/nvme0', NVME_IOCTL_IO64_CMD, { opcode: 2 }, 'ENOTTY', '0xc0504e48'],
     ['/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 2 }, 'EINVAL', 'nsid: 2, this is namespace 1'],
-    ['/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 1, metadata: large }, 'EINVAL', 'none is allowed'],
+    ['/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 2, nsid: 1, data: few, metadata: few }, 'EINVAL', 'none is allowed'],
     ['/dev/ng0n1', NVME_IOCTL_IO64_CMD, { opcode: 2, nsid: 1, data: [large] }, 'EFAULT', 'must be a Uint8Array'],
     ['/dev/ng0n1', NVME_IOCTL_IO64_CMD_VEC, { opcode: 2, nsid: 1, data: large }, 'EFAULT', 'a list of Uint8Array'],
     ['/dev/ng0n1', NVME_IOCTL_IO64_CMD_VEC, { opcode: 2, nsid: 1, data: many }, 'EINVAL', 'at most 1024'],
@@ -188,6 +189,28 @@ describe('metadata', () => {
     const { ioctl, transport } = await bench(format(0x10));
     await ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, read({}));
     expect(transport.sent.map(({ lengthBytes }) => lengthBytes)).toEqual([520]);
+  });
+
+  it('is passed in a buffer of its own, copied both ways', async () => {
+    const { ioctl, transport } = await bench(format(0));
+    const metadata = new Uint8Array(12).fill(9);
+    const more = { opcode: 2, nsid: 1, data: new Uint8Array(512), metadata };
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, more)).toBe(0);
+    expect([...metadata]).toEqual(new Array(12).fill(0xff));
+    metadata.fill(9);
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, read({ metadata }))).toBe(0);
+    // One block has eight bytes.
+    expect([...metadata]).toEqual([...new Array(8).fill(0xff), 9, 9, 9, 9]);
+    const short = read({ metadata: new Uint8Array(4) });
+    await expect(ioctl('/dev/ng0n1', NVME_IOCTL_SUBMIT_IO, short)).rejects.toThrow('4 bytes, 8 are needed');
+    expect(transport.sent).toHaveLength(2);
+  });
+
+  it('is ignored with a command without data', async () => {
+    const { ioctl } = await bench();
+    const metadata = new Uint8Array(8).fill(9);
+    expect(await ioctl('/dev/ng0n1', NVME_IOCTL_IO_CMD, { opcode: 0, nsid: 1, metadata })).toBe(0);
+    expect([...metadata]).toEqual(new Array(8).fill(9));
   });
 });
 

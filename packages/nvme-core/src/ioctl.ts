@@ -9,7 +9,9 @@ import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { passthruCmd, passthruCommand, userIoCommand } from './ioctl-argument.js';
 import { type IoctlCaller, nvmeCmdAllowed, requireSysAdmin } from './ioctl-permission.js';
 import { ctrlLog } from './log.js';
+import { nvmeFindPath } from './multipath/paths.js';
 import { type Ns, nvmePutNs } from './namespace.js';
+import type { NsHead } from './namespace-head.js';
 import { nvmeSubmitUserCmd } from './passthrough.js';
 import {
   NVME_CTRL_LIVE,
@@ -123,6 +125,32 @@ export const nvmeNsChrIoctl = traced(
     await namespaceNode(ns, command, argument, caller),
 );
 
+/** By the path that a bio would take now. Throws EAGAIN (Linux's EWOULDBLOCK) without one. @kernel drivers/nvme/host/ioctl.c nvme_ns_head_ioctl */
+async function headNode(head: NsHead, command: number, argument: unknown, caller: IoctlCaller): Promise<number> {
+  const ns = nvmeFindPath(head);
+  if (ns === null) throw new KernelError('EAGAIN', `nsid ${head.nsid}: no path`);
+  ns.refs++;
+  try {
+    return await namespaceNode(ns, command, argument, caller);
+  } finally {
+    await nvmePutNs(ns);
+  }
+}
+
+/** Of a head's disk and its partitions. @kernel drivers/nvme/host/ioctl.c nvme_ns_head_ioctl */
+export const nvmeNsHeadIoctl = traced(
+  'nvme_ns_head_ioctl',
+  async (head: NsHead, command: number, argument: unknown, caller: IoctlCaller): Promise<number> =>
+    await headNode(head, command, argument, caller),
+);
+
+/** Of a head's character device. @kernel drivers/nvme/host/ioctl.c nvme_ns_head_chr_ioctl */
+export const nvmeNsHeadChrIoctl = traced(
+  'nvme_ns_head_chr_ioctl',
+  async (head: NsHead, command: number, argument: unknown, caller: IoctlCaller): Promise<number> =>
+    await headNode(head, command, argument, caller),
+);
+
 /** Who calls through an open file. */
 export function ioctlCaller(file: OpenFile, partition = false): IoctlCaller {
   return { sysAdmin: file.sysAdmin, openForWrite: file.writable, partition };
@@ -141,7 +169,7 @@ async function nvmeDevUserCmd(ctrl: Ctrl, argument: unknown, caller: IoctlCaller
   try {
     return await nvmeUserCmd(callOf(ctrl, ns, argument, caller));
   } finally {
-    nvmePutNs(ns);
+    await nvmePutNs(ns);
   }
 }
 
@@ -184,14 +212,21 @@ const nvmeDevIoctl = traced(
   },
 );
 
-/** File operations of /dev/nvmeN; only a live controller can be opened (EAGAIN, Linux's EWOULDBLOCK). @kernel drivers/nvme/host/core.c nvme_dev_fops */
+/** Only a live controller can be opened, at first one with an admin queue: throws EAGAIN, Linux's EWOULDBLOCK. @kernel drivers/nvme/host/core.c nvme_dev_open */
+const nvmeDevOpen = traced('nvme_dev_open', (ctrl: Ctrl): void => {
+  const isOpen = ctrl.core.era.opensWhen === 'live' ? ctrl.state === NVME_CTRL_LIVE : ctrl.adminQ !== null;
+  if (!isOpen) throw new KernelError('EAGAIN', `${ctrl.name}: not live`);
+  nvmeGetCtrl(ctrl);
+});
+
+/** @kernel drivers/nvme/host/core.c nvme_dev_release */
+const nvmeDevRelease = traced('nvme_dev_release', (ctrl: Ctrl): void => nvmePutCtrl(ctrl));
+
+/** File operations of /dev/nvmeN. @kernel drivers/nvme/host/core.c nvme_dev_fops */
 export function ctrlFileOperations(ctrl: Ctrl): FileOperations {
   return {
-    open: async () => {
-      if (ctrl.state !== NVME_CTRL_LIVE) throw new KernelError('EAGAIN', `${ctrl.name}: not live`);
-      nvmeGetCtrl(ctrl);
-    },
-    release: async () => nvmePutCtrl(ctrl),
+    open: async () => nvmeDevOpen(ctrl),
+    release: async () => nvmeDevRelease(ctrl),
     unlockedIoctl: async (file, command, argument) => await nvmeDevIoctl(ctrl, command, argument, ioctlCaller(file)),
   };
 }

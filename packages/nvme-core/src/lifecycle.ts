@@ -5,7 +5,7 @@
  */
 import type { Device } from '@nvme-stack/device-core/ports';
 import { type HasKernel, type Kernel, traced, withMutex } from '@nvme-stack/kernel';
-import { CAP, NVME_REG_VS, NVME_VS } from '@nvme-stack/nvme-protocol';
+import { CAP, NVME_REG_CAP, NVME_REG_VS, NVME_VS } from '@nvme-stack/nvme-protocol';
 import { nvmeAsyncEventWork, nvmeFwActWork } from './aen.js';
 import { nvmeConfigureApst, nvmeSetLatencyTolerance } from './apst.js';
 import type { CoreState } from './core.js';
@@ -17,11 +17,15 @@ import { nvmeHwmonExit, nvmeHwmonInit } from './hwmon.js';
 import { nvmeInitIdentify } from './identify.js';
 import { ctrlFileOperations } from './ioctl.js';
 import { nvmeKeepAliveWork, nvmeStartKeepAlive, nvmeStopKeepAlive } from './keep-alive.js';
+import { nvmeMpathUpdate } from './multipath/ana.js';
+import { nvmeMpathInitCtrl, nvmeMpathStop } from './multipath/init-ctrl.js';
+import { nvmeMpathClearCtrlPaths } from './multipath/paths.js';
 import { type Ns, nvmeNsRemove } from './namespace.js';
 import { NVME_CTRL_DEAD, NVME_CTRL_DELETING_NOIO, type NvmeCtrlOps } from './ports.js';
 import { nvmeUnquiesceAdminQueue, nvmeUnquiesceIoQueues } from './queues.js';
 import { nvmeQueueScan, nvmeScanWork } from './scan.js';
 import { nvmeChangeCtrlState } from './state.js';
+import { nvmeConfigureDirectives } from './streams.js';
 import { nvmeLeaveSubsystem } from './subsystem.js';
 
 const S32_MAX = 0x7fffffff;
@@ -64,6 +68,7 @@ export const nvmeInitCtrl = traced('nvme_init_ctrl', (init: CtrlInit): Ctrl => {
   });
   const after = core.controllers.findIndex((other) => other.instance > ctrl.instance);
   core.controllers.splice(after < 0 ? core.controllers.length : after, 0, ctrl);
+  if (core.era.multipath?.preparesIn === 'nvme_init_ctrl') nvmeMpathInitCtrl(ctrl);
   return ctrl;
 });
 
@@ -73,6 +78,7 @@ export const nvmeAddCtrl = traced('nvme_add_ctrl', async (ctrl: Ctrl): Promise<v
   await ctrl.core.deviceCore.cdevDeviceAdd(ctrl.cdev, ctrl.device);
   if (ctrl.core.era.latencyTolerance)
     await nvmeSetLatencyTolerance(ctrl, Math.min(ctrl.core.number('default_ps_max_latency_us'), S32_MAX));
+  if (ctrl.core.era.multipath?.preparesIn === 'nvme_add_ctrl') nvmeMpathInitCtrl(ctrl);
   nvmeGetCtrl(ctrl);
 });
 
@@ -90,6 +96,8 @@ async function finishStep(ctrl: Ctrl, step: FinishStep): Promise<void> {
   switch (step) {
     case 'apst':
       return await nvmeConfigureApst(ctrl);
+    case 'directives':
+      return await nvmeConfigureDirectives(ctrl);
     case 'timestamp':
       return await nvmeConfigureTimestamp(ctrl);
     case 'host-behaviour':
@@ -109,6 +117,7 @@ export const nvmeInitCtrlFinish = traced(
   'nvme_init_ctrl_finish',
   async (ctrl: Ctrl, _wasSuspended: boolean): Promise<void> => {
     ctrl.vs = ctrl.ops.regRead32(ctrl, NVME_REG_VS) >>> 0;
+    if (ctrl.core.era.identifyReadsCap) ctrl.cap = ctrl.ops.regRead64(ctrl, NVME_REG_CAP);
     ctrl.sqsize = Math.min(CAP.MQES.get(ctrl.cap.lo, ctrl.cap.hi), ctrl.sqsize);
     if (ctrl.vs >= NVME_VS(1, 1, 0)) ctrl.canResetSubsystem = CAP.NSSRS.get(ctrl.cap.lo, ctrl.cap.hi) === 1;
     await nvmeInitIdentify(ctrl);
@@ -132,12 +141,16 @@ const START_STEPS: Readonly<Record<StartStep, (ctrl: Ctrl) => Promise<void> | vo
   'start-queues': (ctrl) => {
     if (ctrl.queueCount > 1) nvmeUnquiesceIoQueues(ctrl);
   },
+  'update-paths': async (ctrl) => {
+    if (ctrl.queueCount > 1) await nvmeMpathUpdate(ctrl);
+  },
   uevent: (ctrl) => ctrl.core.deviceCore.deviceUevent(ctrl.device, 'change', { NVME_EVENT: 'connected' }),
 };
 
 /** No work of the core runs afterwards but scans. Task context. @kernel drivers/nvme/host/core.c nvme_stop_ctrl */
 export const nvmeStopCtrl = traced('nvme_stop_ctrl', async (ctrl: Ctrl): Promise<void> => {
-  const { workqueues } = ctrl.core;
+  const { workqueues, era } = ctrl.core;
+  if (era.multipath !== null) await nvmeMpathStop(ctrl);
   await nvmeStopKeepAlive(ctrl);
   await workqueues.flushWork(ctrl.asyncEventWork);
   await workqueues.cancelWorkSync(ctrl.fwActWork);
@@ -157,7 +170,8 @@ export const nvmeKillQueues = traced('nvme_kill_queues', (ctrl: Ctrl): void => {
 
 /** Task context. @kernel drivers/nvme/host/core.c nvme_remove_namespaces */
 export const nvmeRemoveNamespaces = traced('nvme_remove_namespaces', async (ctrl: Ctrl): Promise<void> => {
-  const { workqueues } = ctrl.core;
+  const { workqueues, era } = ctrl.core;
+  if (era.multipath !== null) nvmeMpathClearCtrlPaths(ctrl);
   // A scan under way needs its requests answered before it can end.
   nvmeUnquiesceIoQueues(ctrl);
   await workqueues.flushWork(ctrl.scanWork);

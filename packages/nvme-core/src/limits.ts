@@ -9,7 +9,6 @@ import type { Ctrl } from './ctrl.js';
 
 const SECTORS_PER_PAGE = NVME_CTRL_PAGE_SIZE / 512;
 const USHRT_MAX = 0xffff;
-const UINT_MAX = 0xffffffff;
 
 /** Transfers as large as MDTS and the transport take; pieces may meet only at page borders (PRP). @kernel drivers/nvme/host/core.c nvme_set_ctrl_limits */
 export function nvmeCtrlLimits(ctrl: Ctrl): Partial<QueueLimits> {
@@ -19,8 +18,9 @@ export function nvmeCtrlLimits(ctrl: Ctrl): Partial<QueueLimits> {
     maxHwSectors: ctrl.maxHwSectors,
     maxSegments: Math.min(segments, USHRT_MAX),
     virtBoundaryMask: NVME_CTRL_PAGE_SIZE - 1,
-    maxSegmentSizeBytes: UINT_MAX,
+    maxSegmentSizeBytes: ctrl.core.era.limits.maxSegmentSizeBytes,
     dmaAlignmentMask: 3,
+    ...(ctrl.core.era.metadata.alwaysInits ? { maxIntegritySegments: ctrl.maxIntegritySegments } : {}),
   };
 }
 

@@ -10,6 +10,11 @@ interface OfCore extends Named {
   readonly core: CoreState;
 }
 
+/** What lines of old kernels name: the device behind a controller. */
+export function functionOf(ctrl: HasKernel & { readonly dev: { readonly name: string } }): Named {
+  return { kernel: ctrl.kernel, name: ctrl.dev.name };
+}
+
 /** Any context. @kernel drivers/base/core.c _dev_printk */
 export function ctrlLog(ctrl: Named, level: LogLevel, text: string): void {
   ctrl.kernel.printk.print(level, `nvme ${ctrl.name}: ${text}`);

@@ -1,6 +1,6 @@
 /**
- * Parameters of nvme_core under Linux's names, by era. `multipath` and `iopolicy` are absent, as in a kernel without
- * CONFIG_NVME_MULTIPATH. Kernel counterpart: drivers/nvme/host/core.c module_param.
+ * Parameters of nvme_core under Linux's names, by era.
+ * Kernel counterpart: drivers/nvme/host/core.c and multipath.c, module_param.
  */
 import { KernelError, type KernelProfile } from '@nvme-stack/kernel';
 
@@ -11,7 +11,7 @@ export interface NvmeCoreParam {
   readonly defaultValue: number | boolean | string;
   readonly mode: number;
   readonly description: string;
-  /** Refuses a value by throwing ERANGE. */
+  /** Refuses a value by throwing ERANGE or EINVAL. */
   set?(value: number | boolean | string): number | boolean | string;
 }
 
@@ -57,6 +57,36 @@ const MODERN: readonly NvmeCoreParam[] = [
   tunable('apst_primary_latency_tol_us', 'ulong', 15000, 'primary latency tolerance'),
   tunable('apst_secondary_latency_tol_us', 'ulong', 100000, 'secondary latency tolerance'),
 ];
+/** How a path is chosen among several. @kernel drivers/nvme/host/multipath.c nvme_iopolicy_names */
+export const POLICY_NAMES = ['numa', 'round-robin', 'queue-depth'] as const;
+export type PolicyName = (typeof POLICY_NAMES)[number];
+
+/** The first letters decide. Throws EINVAL. @kernel drivers/nvme/host/multipath.c nvme_set_iopolicy */
+function ioPolicy(allowed: readonly PolicyName[]): NvmeCoreParam {
+  const set = (value: number | boolean | string): string => {
+    const policy = allowed.find((name) => String(value).startsWith(name));
+    if (policy !== undefined) return policy;
+    throw new KernelError('EINVAL', `nvme_core parameter iopolicy is ${value}; allowed are ${allowed.join(', ')}`);
+  };
+  const description = 'how new subsystems choose among the paths of a namespace';
+  return { name: 'iopolicy', type: 'charp', defaultValue: 'numa', mode: 0o644, description, set };
+}
+
+const MULTIPATH: NvmeCoreParam = {
+  name: 'multipath',
+  type: 'bool',
+  defaultValue: true,
+  mode: 0o444,
+  description: 'a namespace that several controllers share is one disk',
+};
+/** Formats whose protection information was not looked at by older kernels may hold none. */
+const DISABLE_PI_OFFSETS: NvmeCoreParam = {
+  name: 'disable_pi_offsets',
+  type: 'bool',
+  defaultValue: false,
+  mode: 0o444,
+  description: 'disable protection information if it has an offset',
+};
 /** Not to be seen in sysfs. */
 const CHAR_MAJOR: NvmeCoreParam = {
   name: 'nvme_char_major',
@@ -65,6 +95,8 @@ const CHAR_MAJOR: NvmeCoreParam = {
   mode: 0,
   description: 'major number of /dev/nvme0 and its like; 0: any that is free',
 };
+/** Switches Streams on where a controller has directives. */
+const STREAMS = tunable('streams', 'bool', false, 'Streams, for controllers that have directives');
 const V4_TIMEOUTS: readonly NvmeCoreParam[] = [
   byte('admin_timeout', 60, ADMIN_TIMEOUT),
   byte('io_timeout', 30, IO_TIMEOUT),
@@ -73,9 +105,9 @@ const V4_TIMEOUTS: readonly NvmeCoreParam[] = [
 
 /** By era, in the order in which the kernel has them. @kernel drivers/nvme/host/core.c module_param */
 export const NVME_CORE_PARAM_LISTS: Readonly<Record<KernelProfile, readonly NvmeCoreParam[]>> = {
-  '6.12': MODERN,
-  '6.1': MODERN,
-  '4.13': [...V4_TIMEOUTS, byte('max_retries', 5, MAX_RETRIES), ...APST, CHAR_MAJOR],
+  '6.12': [...MODERN, DISABLE_PI_OFFSETS, MULTIPATH, ioPolicy(POLICY_NAMES)],
+  '6.1': [...MODERN, MULTIPATH, ioPolicy(['numa', 'round-robin'])],
+  '4.13': [...V4_TIMEOUTS, byte('max_retries', 5, MAX_RETRIES), CHAR_MAJOR, ...APST, STREAMS],
   '4.10': [...V4_TIMEOUTS, tunable('max_retries', 'uint', 5, MAX_RETRIES), CHAR_MAJOR],
 };
 

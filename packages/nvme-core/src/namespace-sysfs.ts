@@ -3,10 +3,13 @@
  * Kernel counterpart: drivers/nvme/host/sysfs.c nvme_ns_attrs, wwid_show.
  */
 import type { Attribute, AttributeGroup } from '@nvme-stack/device-core/ports';
+import { KernelError } from '@nvme-stack/kernel';
 import { onOffFile } from './ctrl-sysfs.js';
 import { ctrlWarnOnce, hex, hexBytes } from './log.js';
+import { anaFiles, nvmeCtrlUseAna } from './multipath/ana.js';
+import { nvmeFindPath } from './multipath/paths.js';
 import type { Ns } from './namespace.js';
-import { isZero } from './namespace-head.js';
+import { isZero, type NsHead, type NsIds } from './namespace-head.js';
 import { nvmeIdentifyNs } from './namespace-update.js';
 import { throwErrno } from './status-map.js';
 
@@ -30,8 +33,7 @@ function uuidText(uuid: Uint8Array): string {
 }
 
 /** A name that is the same wherever the namespace is seen. @kernel drivers/nvme/host/sysfs.c wwid_show */
-export function wwid(ns: Ns): string {
-  const { ids, subsys, nsid } = ns.head;
+export function wwid({ ids, subsys, nsid }: NsHead): string {
   if (!isZero(ids.uuid)) return `uuid.${uuidText(ids.uuid)}`;
   if (!isZero(ids.nguid)) return `eui.${hexBytes(ids.nguid)}`;
   if (!isZero(ids.eui64)) return `eui.${hexBytes(ids.eui64)}`;
@@ -39,7 +41,8 @@ export function wwid(ns: Ns): string {
 }
 
 /** @kernel drivers/nvme/host/sysfs.c ns_update_nuse */
-async function nsUpdateNuse(ns: Ns): Promise<void> {
+async function nsUpdateNuse(ns: Ns | null): Promise<void> {
+  if (ns === null) throw new KernelError('EAGAIN', 'nuse: no path');
   const now = ns.kernel.ex.now();
   if (ns.head.nuseAtNs >= 0 && now - ns.head.nuseAtNs < NUSE_INTERVAL_NS) return;
   ns.head.nuseAtNs = now;
@@ -48,10 +51,27 @@ async function nsUpdateNuse(ns: Ns): Promise<void> {
   if (status === 0) ns.nuse = id.nuse;
 }
 
-/** The files; those without a value are not there. @kernel drivers/nvme/host/sysfs.c nvme_ns_attr_group */
+/** @kernel drivers/nvme/host/sysfs.c nvme_ns_attrs_are_visible */
+const HAS_UUID_FILE: Readonly<Record<'either' | 'both' | 'nguid', (ids: NsIds) => boolean>> = {
+  either: ({ uuid, nguid }) => !isZero(uuid) || !isZero(nguid),
+  both: ({ uuid, nguid }) => !isZero(uuid) && !isZero(nguid),
+  nguid: ({ nguid }) => !isZero(nguid),
+};
+
+/** The files of a namespace's disk. @kernel drivers/nvme/host/sysfs.c nvme_ns_attr_group */
 export function namespaceAttributeGroup(ns: Ns): AttributeGroup {
-  const { ids } = ns.head;
-  const { era } = ns.ctrl.core;
+  return attributeGroup(ns.head, () => ns, nvmeCtrlUseAna(ns.ctrl) && ns.head.disk !== null ? anaFiles(ns) : []);
+}
+
+/** The files of a head's disk, which asks a path. @kernel drivers/nvme/host/sysfs.c nvme_ns_attr_group */
+export function headAttributeGroup(head: NsHead): AttributeGroup {
+  return attributeGroup(head, () => nvmeFindPath(head) ?? head.siblings[0] ?? null, []);
+}
+
+/** Those without a value are not there. */
+function attributeGroup(head: NsHead, path: () => Ns | null, more: readonly Attribute[]): AttributeGroup {
+  const { ids } = head;
+  const { era } = head.core;
   const hidden = new Set<string>();
   const shown = (name: string, visible: boolean, text: () => string | number): Attribute => {
     if (!visible) hidden.add(name);
@@ -59,19 +79,24 @@ export function namespaceAttributeGroup(ns: Ns): AttributeGroup {
   };
   const uuidOrNguid = (): string => {
     if (!isZero(ids.uuid)) return uuidText(ids.uuid);
-    ctrlWarnOnce(ns.ctrl, 'nguid', 'No UUID available providing old NGUID');
+    if (era.uuidFile === 'either') warnOfNguid(path());
     return uuidText(ids.nguid);
   };
   const attributes = [
-    shown('wwid', true, () => wwid(ns)),
-    shown('uuid', !isZero(ids.uuid) || !isZero(ids.nguid), uuidOrNguid),
+    shown('wwid', true, () => wwid(head)),
+    shown('uuid', HAS_UUID_FILE[era.uuidFile](ids), uuidOrNguid),
     shown('nguid', !isZero(ids.nguid), () => uuidText(ids.nguid)),
     shown('eui', !isZero(ids.eui64), () => hexBytes(ids.eui64).replace(/(..)(?=.)/g, '$1 ')),
     shown('csi', era.nsUsageAttributes, () => ids.csi),
-    shown('nsid', true, () => ns.nsid),
-    shown('metadata_bytes', era.nsUsageAttributes, () => ns.metadataBytes),
-    { ...shown('nuse', era.nsUsageAttributes, () => ns.nuse), fetch: async () => await nsUpdateNuse(ns) },
+    shown('nsid', true, () => head.nsid),
+    shown('metadata_bytes', era.nsUsageAttributes, () => path()?.metadataBytes ?? 0),
+    { ...shown('nuse', era.nsUsageAttributes, () => path()?.nuse ?? 0), fetch: async () => await nsUpdateNuse(path()) },
+    ...more,
   ];
-  if (era.passthruErrLog) attributes.push(onOffFile('passthru_err_log_enabled', ns.head));
+  if (era.passthruErrLog) attributes.push(onOffFile('passthru_err_log_enabled', head));
   return { attributes, isVisible: ({ name }) => !hidden.has(name) && !era.laterNamespaceFiles.includes(name) };
+}
+
+function warnOfNguid(ns: Ns | null): void {
+  if (ns !== null) ctrlWarnOnce(ns.ctrl, 'nguid', 'No UUID available providing old NGUID');
 }

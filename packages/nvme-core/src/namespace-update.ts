@@ -3,21 +3,17 @@
  * Kernel counterpart: drivers/nvme/host/core.c nvme_update_ns_info, nvme_update_ns_info_block, nvme_update_disk_info,
  * nvme_config_discard. [NVM] 4.1.5.
  */
-import type { QueueLimits } from '@nvme-stack/blk-mq/ports';
+import type { Gendisk, QueueLimits } from '@nvme-stack/blk-mq/ports';
 import { Errno, KernelError, traced } from '@nvme-stack/kernel';
 import {
-  Elbaf,
   NVME_CSI_NVM,
   NVME_CTRL_ATTR_ELBAS,
   NVME_CTRL_ONCS_DSM,
   NVME_CTRL_VWC_PRESENT,
-  NVME_DSM_MAX_RANGES,
   NVME_ID_CNS_CS_NS,
   NVME_ID_CNS_NS,
-  NVME_NS_DPS_PI_MASK,
   NVME_NS_FEAT_ATOMICS,
   NVME_NS_FEAT_IO_OPT,
-  NVME_NS_FLBAS_META_EXT,
   NvmeIdNs,
   NvmeIdNsNvm,
   nvmeLbafIndex,
@@ -25,41 +21,84 @@ import {
 import type { Ctrl } from './ctrl.js';
 import { UINT_MAX } from './identify.js';
 import { nvmeCtrlLimits, nvmeSetQueueLimits } from './limits.js';
-import { ctrlLog } from './log.js';
+import { ctrlLog, functionOf } from './log.js';
+import { namespaceIntegrity, nvmeConfigureMetadata } from './metadata.js';
+import { nvmeMpathRevalidatePaths } from './multipath/paths.js';
 import { type Ns, NVME_NS_DEAC } from './namespace.js';
 import type { NsInfo } from './namespace-head.js';
 import { NVME_QUIRK_DEALLOCATE_ZEROES, NVME_QUIRK_DISABLE_WRITE_ZEROES, NVME_QUIRK_STRIPE_SIZE } from './ports.js';
+import { streamDiscardBytes, streamLimits } from './streams.js';
 import { identify } from './sync-command.js';
 
 /** Identify Namespace, decoded. */
 export type IdNs = ReturnType<typeof NvmeIdNs.decode>;
-type IdNsNvm = ReturnType<typeof NvmeIdNsNvm.decode>;
+/** What the NVM command set says of its formats, decoded. */
+export type IdNsNvm = ReturnType<typeof NvmeIdNsNvm.decode>;
 
 const SECTOR_SHIFT = 9;
 const PAGE_SHIFT = 12;
 const DLFEAT_READ_MASK = 7;
 const DLFEAT_READS_ZEROES = 1;
 const DLFEAT_WZ_DEALLOCATES = 1 << 3;
-/** Bytes of protection information by guard: 16-bit, else 32- or 64-bit. */
-const PI_BYTES = 8;
-const PI_BYTES_WIDE = 16;
 
 /** Identify Namespace; the status is logged when it is not 0. @kernel drivers/nvme/host/core.c nvme_identify_ns */
 export const nvmeIdentifyNs = traced(
   'nvme_identify_ns',
   async (ctrl: Ctrl, nsid: number): Promise<{ readonly status: number; readonly id: IdNs }> => {
     const { status, data } = await identify(ctrl, NVME_ID_CNS_NS, nsid);
-    if (status !== 0) ctrlLog(ctrl, 'warn', `Identify namespace failed (${status})`);
+    if (status !== 0) logIdentifyFailure(ctrl, status);
     return { status, id: NvmeIdNs.decode(data) };
   },
 );
 
+function logIdentifyFailure(ctrl: Ctrl, status: number): void {
+  if (ctrl.core.era.linesOfFunction.includes('identify-namespace'))
+    ctrlLog(functionOf(ctrl), 'warn', 'nvme_revalidate_ns: Identify failure');
+  else ctrlLog(ctrl, 'warn', `Identify namespace failed (${status})`);
+}
+
 /** NVMe status, or a negative errno. Task context. @kernel drivers/nvme/host/core.c nvme_update_ns_info */
 export const nvmeUpdateNsInfo = traced('nvme_update_ns_info', async (ns: Ns, info: NsInfo): Promise<number> => {
-  if (info.ids.csi === NVME_CSI_NVM) return await nvmeUpdateNsInfoBlock(ns, info);
+  if (info.ids.csi === NVME_CSI_NVM) {
+    const status = await nvmeUpdateNsInfoBlock(ns, info);
+    if (status === 0 && ns.head.disk !== null) await updateHead(ns, ns.head.disk, info);
+    return status;
+  }
   ctrlLog(ns.ctrl, 'info', `block device for nsid ${info.nsid} not supported (csi ${info.ids.csi})`);
   return -Errno.ENODEV;
 });
+
+/**
+ * The head's disk follows the namespace: its blocks are as they were just read, and what bounds its bios is what all
+ * paths take. @kernel drivers/nvme/host/core.c nvme_update_ns_info
+ */
+async function updateHead(ns: Ns, disk: Gendisk, info: NsInfo): Promise<void> {
+  const { blkMq } = ns.ctrl.core;
+  const own = ns.queue.limits;
+  await blkMq.blkMqFreezeQueue(disk.queue);
+  try {
+    const now: QueueLimits = {
+      ...disk.queue.limits,
+      logicalBlockSizeBytes: own.logicalBlockSizeBytes,
+      physicalBlockSizeBytes: own.physicalBlockSizeBytes,
+      ioMinBytes: own.ioMinBytes,
+      ioOptBytes: own.ioOptBytes,
+      integrity: own.integrity,
+      maxIntegritySegments: own.maxIntegritySegments,
+    };
+    blkMq.queueLimitsCommitUpdate(disk.queue, {
+      ...blkMq.blkStackLimits(now, own),
+      maxIntegritySegments: own.maxIntegritySegments,
+      integrity: namespaceIntegrity(ns).profile,
+    });
+    if (!ns.queue.canPoll) blkMq.setQueuePoll(disk.queue, false);
+    blkMq.setCapacityAndNotify(disk, ns.disk.capacitySectors);
+    blkMq.setDiskRo(disk, info.readOnly);
+    nvmeMpathRevalidatePaths(ns);
+  } finally {
+    blkMq.blkMqUnfreezeQueue(disk.queue);
+  }
+}
 
 /** @kernel drivers/nvme/host/core.c nvme_update_ns_info_block */
 const nvmeUpdateNsInfoBlock = traced('nvme_update_ns_info_block', async (ns: Ns, info: NsInfo): Promise<number> => {
@@ -92,9 +131,11 @@ async function applyFrozen(ns: Ns, info: NsInfo, id: IdNs, known?: IdNsNvm | nul
     if (known === undefined) nvmeSetQueueLimits(ns.ctrl, ns.queue);
     const nvm = known === undefined ? await identifyNvm(ns) : known;
     if (typeof nvm === 'number') return nvm;
-    const usable = takeFormat(ns, id, nvm);
+    const fits = takeFormat(ns, id);
+    nvmeConfigureMetadata(ns, id, nvm);
+    let usable: boolean;
     try {
-      nvmeUpdateDiskInfo(ns, id);
+      usable = nvmeUpdateDiskInfo(ns, id) && fits;
     } catch (error) {
       if (!KernelError.is(error)) throw error;
       return error.errno;
@@ -110,26 +151,25 @@ async function applyFrozen(ns: Ns, info: NsInfo, id: IdNs, known?: IdNsNvm | nul
   }
 }
 
-/** @kernel drivers/nvme/host/core.c nvme_update_disk_info */
-const nvmeUpdateDiskInfo = traced('nvme_update_disk_info', (ns: Ns, id: IdNs): void => {
-  ns.ctrl.core.blkMq.queueLimitsCommitUpdate(ns.queue, namespaceLimits(ns, id));
+/** Whether the metadata lets its blocks be used. @kernel drivers/nvme/host/core.c nvme_update_disk_info */
+const nvmeUpdateDiskInfo = traced('nvme_update_disk_info', (ns: Ns, id: IdNs): boolean => {
+  const { profile, usable } = namespaceIntegrity(ns);
+  const segments = profile === null ? {} : { maxIntegritySegments: ns.ctrl.maxIntegritySegments };
+  ns.ctrl.core.blkMq.queueLimitsCommitUpdate(ns.queue, {
+    ...namespaceLimits(ns, id),
+    ...segments,
+    integrity: profile,
+  });
+  return usable;
 });
 
-/** Block size and metadata; whether the block layer can use the format. @kernel drivers/nvme/host/core.c nvme_configure_metadata */
-function takeFormat(ns: Ns, id: IdNs, nvm: IdNsNvm | null): boolean {
-  const index = nvmeLbafIndex(id.flbas);
-  const { ds, ms } = id.lbaf[index];
-  const fits = ds >= SECTOR_SHIFT && ds <= PAGE_SHIFT;
+/** Block size; whether the block layer can have such blocks. */
+function takeFormat(ns: Ns, id: IdNs): boolean {
+  const { ds } = id.lbaf[nvmeLbafIndex(id.flbas)];
   ns.lbaShift = ds;
   ns.lbaPerSector = 2 ** (SECTOR_SHIFT - ds);
   ns.nuse = id.nuse;
-  ns.metadataBytes = ms;
-  ns.extendedLbas = ms !== 0 && (id.flbas & NVME_NS_FLBAS_META_EXT) !== 0;
-  const wideGuard = nvm !== null && Elbaf.PIF.get(nvm.elbaf[index]) !== 0;
-  const piType = id.dps & NVME_NS_DPS_PI_MASK;
-  ns.hasPi = piType !== 0 && ms === (wideGuard ? PI_BYTES_WIDE : PI_BYTES);
-  ns.piType = ns.hasPi ? piType : 0;
-  return fits && (ms === 0 || ns.hasPi);
+  return ds >= SECTOR_SHIFT && ds <= PAGE_SHIFT;
 }
 
 /** @kernel drivers/nvme/host/nvme.h nvme_lba_to_sect */
@@ -140,9 +180,11 @@ function lbaToSect(ns: Ns, blocks: number): number {
 function namespaceLimits(ns: Ns, id: IdNs): Partial<QueueLimits> {
   const { ctrl } = ns;
   const writeCache = (ctrl.vwc & NVME_CTRL_VWC_PRESENT) !== 0;
+  const sizes = blockSizes(ns, id);
   return {
     ...nvmeCtrlLimits(ctrl),
-    ...blockSizes(ns, id),
+    ...sizes,
+    ...streamLimits(ns, sizes.ioMinBytes),
     ...discardLimits(ns),
     chunkSectors: chunkSectors(ns, id),
     maxWriteZeroesSectors: writeZeroesSectors(ctrl),
@@ -153,14 +195,17 @@ function namespaceLimits(ns: Ns, id: IdNs): Partial<QueueLimits> {
 
 function writeZeroesSectors(ctrl: Ctrl): number {
   if (ctrl.quirks & NVME_QUIRK_DISABLE_WRITE_ZEROES) return 0;
-  if (ctrl.quirks & NVME_QUIRK_DEALLOCATE_ZEROES && ctrl.oncs & NVME_CTRL_ONCS_DSM) return UINT_MAX;
+  const deallocates = ctrl.core.era.limits.deallocatesForZeroes && (ctrl.quirks & NVME_QUIRK_DEALLOCATE_ZEROES) !== 0;
+  if (deallocates && ctrl.oncs & NVME_CTRL_ONCS_DSM) return UINT_MAX;
   return ctrl.maxZeroesSectors;
 }
 
 /** A physical block is what is written atomically; a preferred size is only a hint. */
-function blockSizes(ns: Ns, id: IdNs): Partial<QueueLimits> {
+function blockSizes(ns: Ns, id: IdNs) {
   const fits = ns.lbaShift >= SECTOR_SHIFT && ns.lbaShift <= PAGE_SHIFT;
   const block = fits ? 2 ** ns.lbaShift : 2 ** SECTOR_SHIFT;
+  if (!ns.ctrl.core.era.limits.preferredSizes)
+    return { logicalBlockSizeBytes: block, physicalBlockSizeBytes: block, ioMinBytes: block, ioOptBytes: 0 };
   let atomic = block;
   if (id.nabo === 0) {
     const own = (id.nsfeat & NVME_NS_FEAT_ATOMICS) !== 0 && id.nawupf !== 0;
@@ -181,22 +226,34 @@ function discardLimits(ns: Ns): Partial<QueueLimits> {
   const { ctrl } = ns;
   let sectors = ctrl.oncs & NVME_CTRL_ONCS_DSM ? UINT_MAX : 0;
   if (ctrl.dmrsl !== 0 && lbaToSect(ns, ctrl.dmrsl) <= UINT_MAX) sectors = lbaToSect(ns, ctrl.dmrsl);
+  const granularity = Math.max(2 ** SECTOR_SHIFT, Math.min(2 ** ns.lbaShift, 2 ** PAGE_SHIFT));
   return {
     maxDiscardSectors: sectors,
-    maxDiscardSegments: ctrl.dmrl !== 0 ? ctrl.dmrl : NVME_DSM_MAX_RANGES,
-    discardGranularityBytes:
-      sectors === 0 ? 0 : Math.max(2 ** SECTOR_SHIFT, Math.min(2 ** ns.lbaShift, 2 ** PAGE_SHIFT)),
+    maxDiscardSegments: ctrl.dmrl !== 0 ? ctrl.dmrl : ctrl.core.era.limits.discardRanges,
+    discardGranularityBytes: sectors === 0 ? 0 : Math.max(granularity, streamDiscardBytes(ns)),
   };
 }
 
 /** Requests do not cross this boundary. @kernel drivers/nvme/host/core.c nvme_set_chunk_sectors */
 function chunkSectors(ns: Ns, id: IdNs): number {
   const { ctrl } = ns;
+  const { noiob } = ctrl.core.era.limits;
   const striped = (ctrl.quirks & NVME_QUIRK_STRIPE_SIZE) !== 0 && isPowerOfTwo(ctrl.maxHwSectors);
-  const sectors = striped ? ctrl.maxHwSectors : lbaToSect(ns, id.noiob);
+  const stripe = striped ? ctrl.maxHwSectors : 0;
+  const boundary = noiob === 'ignored' ? 0 : lbaToSect(ns, id.noiob);
+  if (noiob === 'rounded-down') return boundary >= 1 ? powerOfTwoBelow(boundary) : stripe;
+  const sectors = stripe === 0 ? boundary : stripe;
   if (sectors === 0 || isPowerOfTwo(sectors)) return sectors;
-  ctrl.kernel.printk.print('warn', `${ns.disk.name}: ignoring unaligned IO boundary:${sectors}`);
+  // Said once, before the disk is there.
+  if (!ns.disk.live) ctrl.kernel.printk.print('warn', `${ns.disk.name}: ignoring unaligned IO boundary:${sectors}`);
   return 0;
+}
+
+/** @kernel include/linux/log2.h rounddown_pow_of_two */
+function powerOfTwoBelow(n: number): number {
+  let power = 1;
+  while (power * 2 <= n) power *= 2;
+  return power;
 }
 
 function isPowerOfTwo(n: number): boolean {

@@ -5,13 +5,23 @@
 import type { BlockDeviceOperations, Gendisk, RequestQueue } from '@nvme-stack/blk-mq/ports';
 import type { Cdev, Device } from '@nvme-stack/device-core/ports';
 import { type Kernel, KernelError, mutexLock, mutexUnlock, traced, withMutex } from '@nvme-stack/kernel';
+import { NVME_ANA_OPTIMIZED } from '@nvme-stack/nvme-protocol';
 import { type Ctrl, nvmeGetCtrl, nvmePutCtrl } from './ctrl.js';
 import { ioctlCaller, nvmeIoctl, nvmeNsChrIoctl } from './ioctl.js';
-import { type NsHead, type NsInfo, nvmeInitNsHead, nvmePutNsHead } from './namespace-head.js';
+import { nvmeMpathAddDisk, nvmeMpathShutdownDisk } from './multipath/head-live.js';
+import { usesMultipath } from './multipath/io-policy.js';
+import { nvmeMpathClearCurrentPath } from './multipath/paths.js';
+import { nvmeCdevAdd, nvmeCdevDel } from './namespace-cdev.js';
+import { leaveNsHead, type NsHead, type NsInfo, nvmeInitNsHead, nvmePutNsHead } from './namespace-head.js';
 import { namespaceAttributeGroup } from './namespace-sysfs.js';
 import { nvmeUpdateNsInfo } from './namespace-update.js';
 import type { NvmeNs } from './ports.js';
+import { nvmeSetupStreamsNs } from './streams.js';
 
+/** Metadata follows each block's data in one buffer. @kernel drivers/nvme/host/nvme.h NVME_NS_EXT_LBAS */
+export const NVME_NS_EXT_LBAS = 1 << 0;
+/** Metadata goes through a buffer of its own. @kernel drivers/nvme/host/nvme.h NVME_NS_METADATA_SUPPORTED */
+export const NVME_NS_METADATA_SUPPORTED = 1 << 1;
 /** Deallocated blocks read as zeroes and write zeroes may deallocate. @kernel drivers/nvme/host/nvme.h NVME_NS_DEAC */
 export const NVME_NS_DEAC = 1 << 2;
 
@@ -29,14 +39,24 @@ export class Ns implements NvmeNs {
   features = 0;
   /** Metadata bytes per block. */
   metadataBytes = 0;
-  /** Protection information type, 0 for none; and whether it is all the metadata there is. */
+  /** Protection information type, 0 for none; its bytes, where it begins in the metadata, and whether it is all there is. */
   piType = 0;
+  piSizeBytes = 0;
+  piOffsetBytes = 0;
   hasPi = false;
-  /** Metadata follows each block's data in one buffer. @kernel drivers/nvme/host/nvme.h NVME_NS_EXT_LBAS */
-  extendedLbas = false;
+  /** Guards of 64 bits, and reference tags of 48. */
+  hasWideGuard = false;
+  /** Stream write size in blocks and granularity, where streams are used; 0: nothing in particular. @kernel drivers/nvme/host/nvme.h nvme_ns.sws, sgs */
+  sws = 0;
+  sgs = 0;
   /** Blocks in use (NUSE). */
   nuse = 0;
   ready = false;
+  /** How well the controller reaches it, and the group that says so. @kernel drivers/nvme/host/nvme.h nvme_ns (ana_state, ana_grpid) */
+  anaState = NVME_ANA_OPTIMIZED;
+  anaGrpid = 0;
+  /** The controller said that this is not the way: until its log is read again, it is none. @kernel drivers/nvme/host/nvme.h NVME_NS_ANA_PENDING */
+  anaPending = false;
   removing = false;
   refs = 1;
   cdev: Cdev | null = null;
@@ -50,11 +70,11 @@ export class Ns implements NvmeNs {
 }
 
 /** Drops a reference; the last one frees the disk. Any task context. @kernel drivers/nvme/host/core.c nvme_put_ns */
-export function nvmePutNs(ns: Ns): void {
+export async function nvmePutNs(ns: Ns): Promise<void> {
   ns.refs--;
   if (ns.refs > 0) return;
   ns.ctrl.core.blkMq.putDisk(ns.disk);
-  nvmePutNsHead(ns.head);
+  await nvmePutNsHead(ns.head);
   nvmePutCtrl(ns.ctrl);
 }
 
@@ -76,7 +96,9 @@ const nvmeNsOpen = traced('nvme_ns_open', (ns: Ns): void => {
 const nvmeOpen = traced('nvme_open', async (disk: Gendisk): Promise<void> => nvmeNsOpen(disk.private as Ns));
 
 /** @kernel drivers/nvme/host/core.c nvme_release */
-const nvmeRelease = traced('nvme_release', async (disk: Gendisk): Promise<void> => nvmePutNs(disk.private as Ns));
+const nvmeRelease = traced('nvme_release', async (disk: Gendisk): Promise<void> => {
+  await nvmePutNs(disk.private as Ns);
+});
 
 function blockOperations(ns: Ns): BlockDeviceOperations {
   return {
@@ -101,8 +123,9 @@ export const nvmeAllocNs = traced(
     if (ctrl.core.era.asksP2p === 'after') ctrl.ops.supportsPciP2pdma(ctrl);
     ns.queue = ns.disk.queue;
     try {
+      if (ctrl.nrStreams !== 0) await nvmeSetupStreamsNs(ns);
       if ((await identify(info)) !== 0) throw new KernelError('ENODEV', `${ctrl.name}: nsid ${info.nsid}`);
-      ns.head = await nvmeInitNsHead(ctrl, info);
+      await nvmeInitNsHead(ns, info);
     } catch (error) {
       blkMq.putDisk(ns.disk);
       throw error;
@@ -112,7 +135,8 @@ export const nvmeAllocNs = traced(
       await bringUp(ns, info);
     } catch (error) {
       ns.removing = true;
-      nvmePutNs(ns);
+      await leaveNsHead(ns);
+      await nvmePutNs(ns);
       throw error;
     }
   },
@@ -121,7 +145,8 @@ export const nvmeAllocNs = traced(
 async function bringUp(ns: Ns, info: NsInfo): Promise<void> {
   const { ctrl } = ns;
   const { blkMq } = ctrl.core;
-  blkMq.setDiskName(ns.disk, `nvme${ctrl.instance}n${ns.head.instance}`, blockOperations(ns), ns);
+  blkMq.setDiskName(ns.disk, diskName(ns), blockOperations(ns), ns);
+  if (ns.head.disk !== null) blkMq.setDiskFlags(ns.disk, { hidden: true });
   const status = await nvmeUpdateNsInfo(ns, info);
   if (status !== 0) throw new KernelError('EIO', `${ctrl.name}: nsid ${ns.nsid}`);
   await withMutex(ctrl.namespacesLock, async () => {
@@ -136,7 +161,15 @@ async function bringUp(ns: Ns, info: NsInfo): Promise<void> {
     await unlist(ns);
     throw error;
   }
-  if (ctrl.core.era.genericDevices) await nvmeAddNsCdev(ns);
+  if (ctrl.core.era.genericDevices && ns.head.disk === null) await nvmeAddNsCdev(ns);
+  if (ctrl.core.era.multipath !== null) await nvmeMpathAddDisk(ns, info.anagrpid);
+}
+
+/** With multipath every disk is named after its subsystem, for a head's disk and another's must not have one name. */
+function diskName({ ctrl, head }: Ns): string {
+  if (!usesMultipath(ctrl.core)) return `nvme${ctrl.instance}n${head.instance}`;
+  const { instance } = head.subsys;
+  return head.disk === null ? `nvme${instance}n${head.instance}` : `nvme${instance}c${ctrl.instance}n${head.instance}`;
 }
 
 async function unlist(ns: Ns): Promise<void> {
@@ -147,41 +180,21 @@ async function unlist(ns: Ns): Promise<void> {
   mutexUnlock(ctrl.namespacesLock);
 }
 
-/** @kernel drivers/nvme/host/core.c nvme_cdev_add */
-const nvmeCdevAdd = traced('nvme_cdev_add', async (ns: Ns): Promise<void> => {
+/** A namespace without its character device is better than none. @kernel drivers/nvme/host/core.c nvme_add_ns_cdev */
+async function nvmeAddNsCdev(ns: Ns): Promise<void> {
   const { core, instance, device } = ns.ctrl;
-  const minor = core.genericMinors.alloc();
   const cdev: Cdev = {
     container: ns,
     ops: {
       open: async () => nvmeNsOpen(ns),
-      release: async () => nvmePutNs(ns),
+      release: async () => await nvmePutNs(ns),
       unlockedIoctl: async (file, command, argument) => await nvmeNsChrIoctl(ns, command, argument, ioctlCaller(file)),
     },
   };
-  const dev = core.deviceCore.deviceInitialize({
-    name: `ng${instance}n${ns.head.instance}`,
-    parent: device,
-    container: ns,
-    class: core.genericClass,
-    noSysfsParentDir: true,
-    devt: { major: core.genericMajor, minor },
-    release: () => core.genericMinors.free(minor),
-  });
+  const name = `ng${instance}n${ns.head.instance}`;
   try {
-    await core.deviceCore.cdevDeviceAdd(cdev, dev);
-  } catch (error) {
-    core.deviceCore.putDevice(dev);
-    throw error;
-  }
-  ns.cdev = cdev;
-  ns.cdevDevice = dev;
-});
-
-/** A namespace without its character device is better than none. @kernel drivers/nvme/host/core.c nvme_add_ns_cdev */
-async function nvmeAddNsCdev(ns: Ns): Promise<void> {
-  try {
-    await nvmeCdevAdd(ns);
+    ns.cdevDevice = await nvmeCdevAdd({ kernel: ns.kernel, core, cdev, name, parent: device });
+    ns.cdev = cdev;
   } catch (error) {
     if (!KernelError.is(error)) throw error;
   }
@@ -192,13 +205,13 @@ export const nvmeNsRemove = traced('nvme_ns_remove', async (ns: Ns): Promise<voi
   if (ns.removing) return;
   ns.removing = true;
   ns.ready = false;
-  const { deviceCore, blkMq } = ns.ctrl.core;
-  if (ns.cdev !== null && ns.cdevDevice !== null) {
-    await deviceCore.cdevDeviceDel(ns.cdev, ns.cdevDevice);
-    deviceCore.putDevice(ns.cdevDevice);
-    ns.cdev = ns.cdevDevice = null;
-  }
-  await blkMq.delGendisk(ns.disk);
+  const { core } = ns.ctrl;
+  // Nobody is to go this way any more, or to find it.
+  if (core.era.multipath !== null) nvmeMpathClearCurrentPath(ns);
+  const isLastPath = await leaveNsHead(ns);
+  await nvmeCdevDel(core, ns);
+  await core.blkMq.delGendisk(ns.disk);
   await unlist(ns);
-  nvmePutNs(ns);
+  if (isLastPath && core.era.multipath !== null) await nvmeMpathShutdownDisk(ns.head);
+  await nvmePutNs(ns);
 });

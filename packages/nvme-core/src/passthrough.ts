@@ -20,8 +20,10 @@ export interface UserCommand {
   readonly words: Uint32Array;
   /** The caller's buffers: read by commands that write, filled by commands that read. */
   readonly data: readonly Uint8Array[];
-  /** Bytes of a metadata buffer, 0: none. */
-  readonly metadataBytes: number;
+  /** The caller's metadata in a buffer of its own, as the data; null: none. */
+  readonly metadata: Uint8Array | null;
+  /** Number of the first block, for its reference tags. */
+  readonly metadataSeed: number;
   /** 0: the queue's. */
   readonly timeoutMs: number;
 }
@@ -67,15 +69,16 @@ const submitUserCmd = traced('nvme_submit_user_cmd', async (submission: Submissi
   let outcome: UserResult;
   let effects = 0;
   try {
-    const buffer = nvmeMapUserRequest(submission, rq);
+    const buffers: UserBuffer[] = [];
     try {
+      nvmeMapUserRequest(submission, rq, buffers);
       effects = await nvmePassthruStart(ctrl, isIo, opcode);
       const status = await nvmeExecuteRq(ctrl.core, rq, false);
       const { result, resultHi } = nvmeReq(rq);
       outcome = { status, result, resultHi };
-      if (buffer !== null && (opcode & 1) === 0) scatter(bufferBytes(ctrl, buffer), command.data);
+      if ((opcode & 1) === 0) for (const { copy, user } of buffers) scatter(bufferBytes(ctrl, copy), user);
     } finally {
-      if (buffer !== null) freeBuffer(ctrl, buffer);
+      for (const { copy } of buffers) freeBuffer(ctrl, copy);
     }
   } finally {
     blkMq.blkMqFreeRequest(rq);
@@ -96,27 +99,53 @@ async function nvmeAllocUserRequest({ ctrl, q, command, opcode }: Submission): P
   return rq;
 }
 
+/** A kernel copy of the caller's buffers. */
+interface UserBuffer {
+  readonly copy: NvmeSyncBuffer;
+  readonly user: readonly Uint8Array[];
+}
+
 /**
- * Gives the request the caller's data, and returns the copy it works on. The copy starts as the caller's buffers also for
- * commands that read: what the controller leaves alone stays as it was, as in pages of the caller's own. Null: no data.
- * @kernel drivers/nvme/host/ioctl.c nvme_map_user_request
+ * Gives the request copies of the caller's data and metadata, which it adds to `buffers`. A copy starts as the caller's
+ * buffers also for commands that read: what the controller leaves alone stays as it was, as in pages of the caller's own.
+ * A command without data has no metadata either. @kernel drivers/nvme/host/ioctl.c nvme_map_user_request
  */
-function nvmeMapUserRequest({ ctrl, q, command }: Submission, rq: Request): NvmeSyncBuffer | null {
-  const { data, metadataBytes } = command;
-  // No disk of this block layer carries integrity data.
-  if (metadataBytes > 0)
-    throw new KernelError('EINVAL', `metadata: ${metadataBytes} bytes, none is allowed on a disk without integrity`);
+function nvmeMapUserRequest({ ctrl, q, command }: Submission, rq: Request, buffers: UserBuffer[]): void {
+  const { data, metadata, metadataSeed } = command;
+  const { blkMq } = ctrl.core;
   let lengthBytes = 0;
   for (const piece of data) lengthBytes += piece.length;
-  if (lengthBytes === 0) return null;
+  if (lengthBytes === 0) return;
+  const passesMetadata = metadata !== null && metadata.length > 0 && takesMetadata(ctrl, q, metadata.length);
   const largest = q.limits.maxHwSectors * SECTOR_SIZE;
   if (lengthBytes > largest)
     throw new KernelError('EINVAL', `data: ${lengthBytes} bytes, at most ${largest} are allowed`);
-  const buffer = allocBuffer(ctrl, lengthBytes);
-  if (buffer.physAddr === NO_PAGE) throw new KernelError('ENOMEM', `data: ${lengthBytes} bytes`);
-  gather(bufferBytes(ctrl, buffer), data);
-  ctrl.core.blkMq.blkRqMapKern(rq, buffer.physAddr, lengthBytes);
-  return buffer;
+  blkMq.blkRqMapKern(rq, copyOf(ctrl, 'data', data, lengthBytes, buffers), lengthBytes);
+  if (!passesMetadata) return;
+  const { length } = metadata;
+  blkMq.blkRqIntegrityMapKern(rq, copyOf(ctrl, 'metadata', [metadata], length, buffers), length, metadataSeed);
+}
+
+/** False: it is ignored. Throws EINVAL where that tells of a mistake. */
+function takesMetadata(ctrl: Ctrl, q: RequestQueue, lengthBytes: number): boolean {
+  if (ctrl.core.era.metadata.userMetadata === 'any-namespace') return q !== ctrl.adminQ;
+  if (q.limits.integrity !== null) return true;
+  throw new KernelError('EINVAL', `metadata: ${lengthBytes} bytes, none is allowed on a disk without integrity`);
+}
+
+/** Throws ENOMEM. */
+function copyOf(
+  ctrl: Ctrl,
+  what: string,
+  user: readonly Uint8Array[],
+  lengthBytes: number,
+  buffers: UserBuffer[],
+): number {
+  const copy = allocBuffer(ctrl, lengthBytes);
+  if (copy.physAddr === NO_PAGE) throw new KernelError('ENOMEM', `${what}: ${lengthBytes} bytes`);
+  buffers.push({ copy, user });
+  gather(bufferBytes(ctrl, copy), user);
+  return copy.physAddr;
 }
 
 function gather(bytes: Uint8Array, pieces: readonly Uint8Array[]): void {

@@ -15,6 +15,7 @@ import type { Ctrl } from './ctrl.js';
 import { nvmeCommandEffects } from './effects.js';
 import { nvmeUpdateKeepAlive } from './keep-alive.js';
 import { ctrlLog } from './log.js';
+import { nvmeMpathStartFreeze, nvmeMpathUnfreeze, nvmeMpathWaitFreeze } from './multipath/freeze.js';
 import { nvmeStartFreeze, nvmeUnfreeze, nvmeWaitFreeze } from './queues.js';
 import { nvmeQueueScan } from './scan.js';
 
@@ -27,6 +28,10 @@ export const nvmePassthruStart = traced(
     if (effects & NVME_CMD_EFFECTS_CSE_MASK) {
       await mutexLock(ctrl.scanLock);
       if (ctrl.subsys !== null) await mutexLock(ctrl.subsys.lock);
+      if (ctrl.subsys !== null && ctrl.core.era.multipath !== null) {
+        nvmeMpathStartFreeze(ctrl.subsys);
+        await nvmeMpathWaitFreeze(ctrl.subsys);
+      }
       nvmeStartFreeze(ctrl);
       await nvmeWaitFreeze(ctrl);
     }
@@ -46,6 +51,7 @@ export const nvmePassthruEnd = traced(
   async (ctrl: Ctrl, isIo: boolean, effects: number, { words, status }: FinishedCommand): Promise<void> => {
     if (effects & NVME_CMD_EFFECTS_CSE_MASK) {
       nvmeUnfreeze(ctrl);
+      if (ctrl.subsys !== null && ctrl.core.era.multipath !== null) nvmeMpathUnfreeze(ctrl.subsys);
       if (ctrl.subsys !== null) mutexUnlock(ctrl.subsys.lock);
       mutexUnlock(ctrl.scanLock);
     }

@@ -28,6 +28,17 @@ export const NVME_CTRL_DELETING_NOIO = 5;
 export const NVME_CTRL_DEAD = 6;
 export type NvmeCtrlState = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
+/** In the words of the `state` file. @kernel drivers/nvme/host/sysfs.c nvme_sysfs_show_state */
+export const NVME_CTRL_STATE_NAMES: Readonly<Record<NvmeCtrlState, string>> = {
+  0: 'new',
+  1: 'live',
+  2: 'resetting',
+  3: 'connecting',
+  4: 'deleting',
+  5: 'deleting (no IO)',
+  6: 'dead',
+};
+
 /** Quirk bits. @kernel drivers/nvme/host/nvme.h nvme_quirks */
 export const NVME_QUIRK_STRIPE_SIZE = 1 << 0;
 export const NVME_QUIRK_IDENTIFY_CNS = 1 << 1;
@@ -58,7 +69,8 @@ export const NVME_QUIRK_LIGHTNVM = 1 << 23;
 /** Per-request flags. @kernel drivers/nvme/host/nvme.h NVME_REQ_* */
 export const NVME_REQ_CANCELLED = 1 << 0;
 export const NVME_REQ_USERCMD = 1 << 1;
-export const NVME_REQ_MPATH = 1 << 2;
+export const NVME_MPATH_IO_STATS = 1 << 2;
+export const NVME_MPATH_CNT_ACTIVE = 1 << 3;
 
 /** Status of a request that was cancelled by the host. @kernel include/linux/nvme.h NVME_SC_HOST_ABORTED_CMD */
 export const NVME_SC_HOST_ABORTED_CMD = 0x371;
@@ -69,9 +81,14 @@ export interface Uint64 {
   readonly hi: number;
 }
 
+/** The transport can pass metadata in a buffer of its own. @kernel drivers/nvme/host/nvme.h NVME_F_METADATA_SUPPORTED */
+export const NVME_F_METADATA_SUPPORTED = 1 << 1;
+
 /** What a transport implements. Register accesses may come from any context and never fail (a gone device reads all ones). @kernel drivers/nvme/host/nvme.h nvme_ctrl_ops */
 export interface NvmeCtrlOps {
   readonly name: string;
+  /** NVME_F_*; absent: none. */
+  readonly flags?: number;
   /** Trace nvme_pci_reg_read32 … are the transport's. */
   regRead32(ctrl: NvmeCtrl, offset: number): number;
   regWrite32(ctrl: NvmeCtrl, offset: number, value: number): void;
@@ -125,6 +142,8 @@ export interface NvmeCtrl extends HasKernel {
   pageSizeBytes: number;
   maxHwSectors: number;
   maxSegments: number;
+  /** Pieces of metadata a command takes. */
+  maxIntegritySegments: number;
   /** From Identify Controller. */
   oacs: number;
   oncs: number;
@@ -289,6 +308,8 @@ export interface NvmeCore extends HasKernel {
   // ---- hot path: any context, never sleeps or allocates
   /** Makes the core's part of a request's data; called from initRequest. */
   nvmeInitRequestData(ctrl: NvmeCtrl, rq: Request): NvmeRequest;
+  /** Takes the place of blkMqStartRequest, which it calls. Any context. @kernel drivers/nvme/host/nvme.h nvme_start_request */
+  nvmeStartRequest(rq: Request): void;
   /** Builds the command. Trace nvme_setup_cmd. @kernel drivers/nvme/host/core.c nvme_setup_cmd */
   nvmeSetupCmd(ns: NvmeNs | null, rq: Request): BlkStatus;
   /**

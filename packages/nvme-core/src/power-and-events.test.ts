@@ -1,4 +1,4 @@
-import { sleepNs } from '@nvme-stack/kernel';
+import { type KernelProfile, sleepNs } from '@nvme-stack/kernel';
 import { NVME_PS_FLAGS_NON_OP_STATE, NVME_REG_CSTS, NvmeFwSlotInfoLog } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
 import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
@@ -9,8 +9,9 @@ async function probed(
   identify: TinyControllerOptions['identify'],
   params: Record<string, number | boolean | string> = {},
   namespaces = [{ nsid: 1, blocks: 64 }],
+  profile: KernelProfile = '6.12',
 ): Promise<{ machine: TestMachine; transport: FakeNvmeTransport }> {
-  const machine = createTestMachine();
+  const machine = createTestMachine({ profile });
   const transport = machine.transport({ namespaces, identify });
   await machine.run(async () => {
     await machine.core.nvmeCoreInit(params);
@@ -73,6 +74,18 @@ describe('shutdown time', () => {
       const line = `nvme nvme0: D3 entry latency set to ${seconds} seconds`;
       expect(machine.dmesg().includes(line)).toBe(seconds !== 5);
     }
+  });
+});
+
+describe('shutdown time of older kernels', () => {
+  it.each([
+    ['6.1', 8, 'nvme nvme0: Shutdown timeout set to 8 seconds'],
+    ['4.13', 5, null],
+    ['4.10', 5, null],
+  ] as const)('has its own line, or is the parameter’s (%s)', async (profile, seconds, line) => {
+    const { transport, machine } = await probed({ rtd3e: 8_000_000 }, {}, undefined, profile);
+    expect(transport.ctrl.shutdownTimeoutNs).toBe(seconds * 1e9);
+    expect(machine.dmesg().filter((one) => / seconds$/.test(one))).toEqual(line === null ? [] : [line]);
   });
 });
 

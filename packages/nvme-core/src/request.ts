@@ -7,7 +7,6 @@ import type { BlkMqTagSet } from '@nvme-stack/blk-mq/ports';
 import {
   HCTX_TYPE_POLL,
   MQ_RQ_COMPLETE,
-  MQ_RQ_IN_FLIGHT,
   REQ_FAILFAST_DRIVER,
   REQ_POLLED,
   type Request,
@@ -40,6 +39,8 @@ export class NvmeRequestData implements NvmeRequest {
   flags: number;
   specialVecAddr: number;
   specialVecLengthBytes: number;
+  /** When a head's disk began to count it. */
+  mpathStartNs: number;
 
   constructor(ctrl: Ctrl) {
     this.ctrl = ctrl;
@@ -52,6 +53,7 @@ export class NvmeRequestData implements NvmeRequest {
     this.flags = 0;
     this.specialVecAddr = 0;
     this.specialVecLengthBytes = 0;
+    this.mpathStartNs = -0;
   }
 }
 
@@ -117,8 +119,8 @@ export function nvmeTakeSuccess(
   resultHi: number,
 ): Request | null {
   const { tagMask } = ctrl;
-  const rq = tags.tagToRq(hwQueue, cid & tagMask);
-  if (rq === null || rq.endIo !== null || rq.state !== MQ_RQ_IN_FLIGHT) return null;
+  const rq = tags.inFlightRq(hwQueue, cid & tagMask);
+  if (rq === null || rq.endIo !== null) return null;
   const nr = nvmeReq(rq);
   if (tagMask !== 0xffff && (((cid >>> GENCTR_SHIFT) ^ nr.genctr) & GENCTR_MASK) !== 0) return null;
   // At once: the caller's list would bite its tail if an entry for the same request came next.

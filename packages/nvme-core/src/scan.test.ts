@@ -1,3 +1,4 @@
+import type { KernelProfile } from '@nvme-stack/kernel';
 import { NVME_SC_INVALID_FIELD, NVME_STATUS_DNR } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
 import { createTestMachine, type TestMachine } from './fixtures/test-machine.js';
@@ -6,11 +7,15 @@ import type { FakeNvmeTransport, TinyControllerOptions } from './testing.js';
 const ids = (machine: TestMachine, index = 0) => machine.core.controllers[index].namespaces.map(({ nsid }) => nsid);
 const NS_CHANGED = 2 | (0 << 8) | (4 << 16);
 
-async function probed(options: TinyControllerOptions): Promise<{ machine: TestMachine; transport: FakeNvmeTransport }> {
-  const machine = createTestMachine();
+async function probed(
+  options: TinyControllerOptions,
+  params: Record<string, boolean> = {},
+  profile: KernelProfile = '6.12',
+): Promise<{ machine: TestMachine; transport: FakeNvmeTransport }> {
+  const machine = createTestMachine({ profile });
   const transport = machine.transport(options);
   await machine.run(async () => {
-    await machine.core.nvmeCoreInit({});
+    await machine.core.nvmeCoreInit(params);
     await transport.probe();
   });
   await machine.door.settle(1e9);
@@ -77,10 +82,13 @@ describe('other events', () => {
     ).toEqual(['nvme0: NVME_AEN=0x020101 [NVME_AER_SMART]']);
   });
 
-  it('reset the controller when it cannot go on', async () => {
-    const bench = await probed({ namespaces: [] });
+  it.each([
+    ['6.12', 'persistent internal error'],
+    ['6.1', 'AER'],
+  ] as const)('reset the controller when it cannot go on, in the words of %s', async (profile, name) => {
+    const bench = await probed({ namespaces: [] }, {}, profile);
     await event(bench, 0 | (3 << 8) | (1 << 16));
-    expect(bench.machine.dmesg()).toContain('nvme nvme0: resetting controller due to AER');
+    expect(bench.machine.dmesg()).toContain(`nvme nvme0: resetting controller due to ${name}`);
     expect(bench.transport.story()[0]).toBe('identify 1');
   });
 });
@@ -171,7 +179,7 @@ describe('a shared subsystem', () => {
   });
 
   it('holds both controllers, and its namespaces have one number on each', async () => {
-    const { machine } = await probed(options(0));
+    const { machine } = await probed(options(0), { multipath: false });
     const twin = machine.transport(options(1), 'fake1');
     await machine.run(async () => {
       await twin.probe();

@@ -62,7 +62,8 @@ export const nvmeScanWork = traced('nvme_scan_work', async (ctrl: Ctrl): Promise
   await withMutex(ctrl.scanLock, async () => {
     const listed = nvmeIdCnsOk(ctrl, NVME_ID_CNS_NS_ACTIVE_LIST) ? await nvmeScanNsList(ctrl) : NVME_STATUS_DNR;
     // Some controllers refuse the list though their version has it.
-    if (listed > 0 && listed & NVME_STATUS_DNR) await nvmeScanNsSequential(ctrl, scan.nn);
+    const isTried = ctrl.core.era.missingList === 'tried' && listed !== 0;
+    if (isTried || (listed > 0 && listed & NVME_STATUS_DNR)) await nvmeScanNsSequential(ctrl, scan.nn);
   });
   if (ctrl.nsChanged) nvmeQueueScan(ctrl);
 });
@@ -123,7 +124,8 @@ const nvmeScanNsList = traced('nvme_scan_ns_list', async (ctrl: Ctrl): Promise<n
   for (;;) {
     const { status, data } = await identify(ctrl, NVME_ID_CNS_NS_ACTIVE_LIST, previous);
     if (status !== 0) {
-      ctrlLog(ctrl, 'warn', `Identify NS List failed (status=0x${hex(status >>> 0)})`);
+      if (ctrl.core.era.missingList === 'logged')
+        ctrlLog(ctrl, 'warn', `Identify NS List failed (status=0x${hex(status >>> 0)})`);
       await workqueues.asyncSynchronizeFullDomain(domain);
       return status;
     }
@@ -180,6 +182,7 @@ const nvmeScanNs = traced('nvme_scan_ns', async (ctrl: Ctrl, nsid: number): Prom
     readOnly: false,
     ready: false,
     removed: false,
+    anagrpid: 0,
     identified: null,
   };
   if (ctrl.core.era.namespaceIdentify !== 'descriptors-first') {
@@ -193,7 +196,7 @@ const nvmeScanNs = traced('nvme_scan_ns', async (ctrl: Ctrl, nsid: number): Prom
   if (ns === null) await tryAllocNs(ctrl, info, async () => 0);
   else {
     await nvmeValidateNs(ns, info);
-    nvmePutNs(ns);
+    await nvmePutNs(ns);
   }
 });
 
@@ -205,9 +208,9 @@ async function scanKnownFirst(ctrl: Ctrl, info: NsInfo): Promise<void> {
     return;
   }
   const status = await identifyNamespace(ctrl, info);
-  if (info.removed || (status > 0 && status & NVME_STATUS_DNR)) await nvmeNsRemove(ns);
-  else if (status === 0) await nvmeValidateNs(ns, info);
-  nvmePutNs(ns);
+  if (status === 0) await nvmeValidateNs(ns, info);
+  else await nvmeNsRemove(ns);
+  await nvmePutNs(ns);
 }
 
 /** Identifiers and state of a namespace, in the era's order; NVMe status, or a negative errno. */
@@ -240,13 +243,13 @@ async function removeByNsid(ctrl: Ctrl, nsid: number): Promise<void> {
   const ns = nvmeFindGetNs(ctrl, nsid);
   if (ns === null) return;
   await nvmeNsRemove(ns);
-  nvmePutNs(ns);
+  await nvmePutNs(ns);
 }
 
 /** Gone for good, or only unreachable now? @kernel drivers/nvme/host/core.c nvme_validate_ns */
 async function nvmeValidateNs(ns: Ns, info: NsInfo): Promise<void> {
   let status = NVME_SC_INVALID_NS | NVME_STATUS_DNR;
-  if (nvmeNsIdsEqual(ns.head.ids, info.ids)) status = await nvmeUpdateNsInfo(ns, info);
+  if (nvmeNsIdsEqual(ns.ctrl.kernel.trace, ns.head.ids, info.ids)) status = await nvmeUpdateNsInfo(ns, info);
   else ctrlLog(ns.ctrl, 'err', `identifiers changed for nsid ${ns.nsid}`);
   if (info.removed || (status > 0 && status & NVME_STATUS_DNR)) await nvmeNsRemove(ns);
 }
@@ -266,6 +269,7 @@ async function nsInfoFromIdCsIndep(ctrl: Ctrl, info: NsInfo): Promise<number> {
   if (status !== 0) return status;
   const id = NvmeIdNsCsIndep.decode(data);
   info.shared = (id.nmic & NVME_NS_NMIC_SHARED) !== 0;
+  info.anagrpid = id.anagrpid;
   info.readOnly = (id.nsattr & NVME_NS_ATTR_RO) !== 0;
   info.ready = (id.nstat & NVME_NSTAT_NRDY) !== 0;
   return 0;
@@ -281,6 +285,7 @@ async function nsInfoFromIdentify(ctrl: Ctrl, info: NsInfo): Promise<number> {
   }
   if (ctrl.core.era.namespaceIdentify !== 'descriptors-first') info.identified = id;
   info.shared = ctrl.core.era.subsystems && (id.nmic & NVME_NS_NMIC_SHARED) !== 0;
+  info.anagrpid = id.anagrpid;
   info.readOnly = (id.nsattr & NVME_NS_ATTR_RO) !== 0;
   info.ready = true;
   if (ctrl.quirks & NVME_QUIRK_BOGUS_NID) {
@@ -310,7 +315,7 @@ const nvmeIdentifyNsDescs = traced('nvme_identify_ns_descs', async (ctrl: Ctrl, 
   if (!nvmeIdCnsOk(ctrl, NVME_ID_CNS_NS_DESC_LIST) || !hasDescriptors(ctrl)) return 0;
   const { status, data } = await identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, info.nsid);
   if (status !== 0) {
-    ctrlLog(ctrl, 'warn', `Identify Descriptors failed (nsid=${info.nsid}, status=0x${hex(status >>> 0)})`);
+    logDescriptorFailure(ctrl, info.nsid, status);
     return status;
   }
   let csiSeen = false;
@@ -330,6 +335,12 @@ const nvmeIdentifyNsDescs = traced('nvme_identify_ns_descs', async (ctrl: Ctrl, 
   ctrlLog(ctrl, 'warn', `Command set not reported for nsid:${info.nsid}`);
   return -Errno.EINVAL;
 });
+
+function logDescriptorFailure(ctrl: Ctrl, nsid: number, status: number): void {
+  if (ctrl.core.era.namespaceIdentify === 'then-descriptors')
+    ctrlLog(ctrl, 'warn', 'nvme_revalidate_ns: Identify Descriptors failed');
+  else ctrlLog(ctrl, 'warn', `Identify Descriptors failed (nsid=${nsid}, status=0x${hex(status >>> 0)})`);
+}
 
 function hasDescriptors(ctrl: Ctrl): boolean {
   return (nvmeMultiCss(ctrl) || ctrl.vs >= NVME_VS(1, 3, 0)) && (ctrl.quirks & NVME_QUIRK_NO_NS_DESC_LIST) === 0;

@@ -18,11 +18,14 @@ import {
 } from '@nvme-stack/blk-mq/ports';
 import { NVME_RW_DSM_FREQ_PREFETCH, NVME_RW_FUA, NVME_RW_LR, NvmeNvmOpcode } from '@nvme-stack/nvme-protocol';
 import type { Ctrl } from './ctrl.js';
+import { REQ_NVME_MPATH } from './multipath/accounting.js';
 import type { Ns } from './namespace.js';
 import { NVME_CTRL_LIVE } from './ports.js';
 import { nvmeCid, nvmeClearNvmeRequest, nvmeReq } from './request.js';
 
 const HIGH_WORD = 1 / 4294967296;
+/** The operation, with the flag of a request that counts on a head's disk: larger than any operation. */
+const LONG_WAY_MASK = REQ_OP_MASK | REQ_NVME_MPATH;
 /** Flags that put something in a command. */
 const COMMAND_FLAGS = REQ_FUA | REQ_FAILFAST_DEV | REQ_RAHEAD;
 
@@ -32,14 +35,14 @@ const COMMAND_FLAGS = REQ_FUA | REQ_FAILFAST_DEV | REQ_RAHEAD;
  */
 export function nvmeSetupCmds(ctrl: Ctrl, hctx: BlkMqHwCtx, list: Request): boolean {
   const { trace } = ctrl.kernel;
-  if (trace.functions || trace.events || ctrl.state !== NVME_CTRL_LIVE) return false;
+  if (trace.functions || trace.events || ctrl.state !== NVME_CTRL_LIVE || ctrl.nrStreams !== 0) return false;
   const { queue } = hctx;
   const ns = queue.queuedata as Ns | null;
   if (ns === null || ns.metadataBytes !== 0) return false;
   const { nsid, lbaPerSector, lbaShift } = ns;
   for (let rq: Request | null = list; rq !== null; rq = rq.next) {
     const { cmdFlags } = rq;
-    const op = cmdFlags & REQ_OP_MASK;
+    const op = cmdFlags & LONG_WAY_MASK;
     if (op > REQ_OP_WRITE || rq.mqHctx !== hctx) return false;
     const nr = nvmeReq(rq);
     if ((rq.rqFlags & RQF_DONTPREP) === 0) nvmeClearNvmeRequest(rq, nr);

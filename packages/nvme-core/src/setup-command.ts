@@ -13,6 +13,7 @@ import {
   type BlkStatus,
   REQ_FAILFAST_DEV,
   REQ_FUA,
+  REQ_INTEGRITY,
   REQ_OP_DISCARD,
   REQ_OP_DRV_IN,
   REQ_OP_DRV_OUT,
@@ -43,6 +44,7 @@ import type { Ctrl } from './ctrl.js';
 import { type Ns, NVME_NS_DEAC } from './namespace.js';
 import { NVME_QUIRK_DEALLOCATE_ZEROES, type NvmeNs } from './ports.js';
 import { type NvmeRequestData, nvmeCid, nvmeClearNvmeRequest, nvmeReq } from './request.js';
+import { nvmeAssignWriteStream } from './streams.js';
 import { traceNvmeSetupCmd } from './trace-events.js';
 
 const TWO_32 = 4294967296;
@@ -97,17 +99,31 @@ function setupRw(ns: Ns, rq: Request, cmd: Uint32Array, opcode: number): BlkStat
   if (rq.cmdFlags & (REQ_FAILFAST_DEV | REQ_RAHEAD)) control |= NVME_RW_LR;
   setRange(ns, rq, cmd, opcode);
   cmd[13] = rq.cmdFlags & REQ_RAHEAD ? NVME_RW_DSM_FREQ_PREFETCH : 0;
+  if (ns.ctrl.nrStreams !== 0 && opcode === NvmeNvmOpcode.write) nvmeAssignWriteStream(ns.ctrl, rq, cmd);
   if (ns.metadataBytes !== 0) {
-    // Without an integrity profile the controller itself must insert and strip the protection information.
-    if (!ns.hasPi) return BLK_STS_NOTSUPP;
-    control |= NVME_RW_PRINFO_PRACT | NVME_RW_PRINFO_PRCHK_GUARD;
-    if (ns.piType !== PI_TYPE3) {
-      control |= NVME_RW_PRINFO_PRCHK_REF;
-      cmd[14] = cmd[10];
+    if ((rq.cmdFlags & REQ_INTEGRITY) === 0) {
+      // Without metadata of the block layer's the controller itself must insert and strip the protection information.
+      if (!ns.hasPi) return BLK_STS_NOTSUPP;
+      control |= NVME_RW_PRINFO_PRACT;
     }
+    control |= protect(ns, cmd);
   }
   cmd[12] |= control << 16;
   return BLK_STS_OK;
+}
+
+/** What the controller checks: the guard, and where a block lies; returns the command's PRINFO. */
+function protect(ns: Ns, cmd: Uint32Array): number {
+  if (ns.piType === 0) return 0;
+  if (ns.piType === PI_TYPE3) return NVME_RW_PRINFO_PRCHK_GUARD;
+  nvmeSetRefTag(ns, cmd);
+  return NVME_RW_PRINFO_PRCHK_GUARD | NVME_RW_PRINFO_PRCHK_REF;
+}
+
+/** The first block's reference tag: its number, as far as it fits. @kernel drivers/nvme/host/core.c nvme_set_ref_tag */
+function nvmeSetRefTag(ns: Ns, cmd: Uint32Array): void {
+  cmd[14] = cmd[10];
+  if (ns.hasWideGuard) cmd[3] = cmd[11] & 0xffff;
 }
 
 /** Header, first block and 0-based length; everything else 0. */
@@ -137,7 +153,7 @@ function setupWriteZeroes(ns: Ns, rq: Request, nr: NvmeRequestData): BlkStatus {
   if (ns.features & NVME_NS_DEAC) control |= NVME_WZ_DEAC;
   if (ns.hasPi) {
     control |= NVME_RW_PRINFO_PRACT;
-    if (ns.piType !== PI_TYPE3) cmd[14] = cmd[10];
+    if (ns.piType !== PI_TYPE3) nvmeSetRefTag(ns, cmd);
   }
   cmd[12] |= control << 16;
   return BLK_STS_OK;
@@ -194,7 +210,13 @@ function takeRangePage(ctrl: Ctrl): number {
 /** Frees what nvmeSetupCmd took. Any context. @kernel drivers/nvme/host/core.c nvme_cleanup_cmd */
 export function nvmeCleanupCmd(rq: Request): void {
   const nr = nvmeReq(rq);
-  if (nr.specialVecLengthBytes === 0) return;
+  const { trace } = nr.ctrl.kernel;
+  if (trace.functions) trace.enter('nvme_cleanup_cmd');
+  if (nr.specialVecLengthBytes !== 0) freeRangePage(nr);
+  if (trace.functions) trace.exit();
+}
+
+function freeRangePage(nr: NvmeRequestData): void {
   nr.specialVecLengthBytes = 0;
   const { ctrl } = nr;
   if (nr.specialVecAddr === ctrl.discardPage) ctrl.discardPageBusy = false;

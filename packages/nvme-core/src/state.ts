@@ -8,6 +8,7 @@
 import { KernelError, traced, waitEvent, wakeUpAll } from '@nvme-stack/kernel';
 import { nvmeResetWq } from './core.js';
 import type { Ctrl } from './ctrl.js';
+import { nvmeKickRequeueLists } from './multipath/failover.js';
 import type { NvmeCtrlState } from './ports.js';
 import {
   NVME_CTRL_DEAD,
@@ -16,22 +17,6 @@ import {
   NVME_CTRL_LIVE,
   NVME_CTRL_RESETTING,
 } from './ports.js';
-
-/** The names the `state` attribute shows. @kernel drivers/nvme/host/sysfs.c nvme_sysfs_show_state */
-export const STATE_NAMES: Readonly<Record<NvmeCtrlState, string>> = {
-  0: 'new',
-  1: 'live',
-  2: 'resetting',
-  3: 'connecting',
-  4: 'deleting',
-  5: 'deleting (no IO)',
-  6: 'dead',
-};
-
-/** @kernel drivers/nvme/host/core.c nvme_kick_requeue_lists */
-const nvmeKickRequeueLists = traced('nvme_kick_requeue_lists', (ctrl: Ctrl): void => {
-  for (const ns of ctrl.namespaces) ctrl.core.blkMq.blkMqKickRequeueList(ns.queue);
-});
 
 /** Any context; false when the era's table does not allow it. @kernel drivers/nvme/host/core.c nvme_change_ctrl_state */
 export const nvmeChangeCtrlState = traced('nvme_change_ctrl_state', (ctrl: Ctrl, state: NvmeCtrlState): boolean => {

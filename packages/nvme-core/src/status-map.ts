@@ -31,10 +31,10 @@ const CAPACITY: StatusRows = [
   [BLK_STS_NOSPC, [sc.NVME_SC_CAP_EXCEEDED]],
 ];
 
-/** Until 4.14. */
+/** Until 4.14, where 183h was still taken for an optional command that the controller has not. */
 const MEDIA: StatusRows = [
   ...CAPACITY,
-  [BLK_STS_NOTSUPP, [sc.NVME_SC_BAD_ATTRIBUTES]],
+  [BLK_STS_NOTSUPP, [sc.NVME_SC_CMD_SIZE_LIM_EXCEEDED]],
   [BLK_STS_MEDIUM, [sc.NVME_SC_WRITE_FAULT, sc.NVME_SC_READ_ERROR, sc.NVME_SC_UNWRITTEN_BLOCK]],
 ];
 

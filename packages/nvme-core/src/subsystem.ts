@@ -9,6 +9,8 @@ import type { CoreState } from './core.js';
 import type { Ctrl } from './ctrl.js';
 import { Ida } from './ida.js';
 import { ctrlLog, hex } from './log.js';
+import type { PolicyName } from './module-params.js';
+import { ioPolicyFile, nvmeMpathDefaultIopolicy } from './multipath/io-policy.js';
 import type { NsHead } from './namespace-head.js';
 import { NVME_QUIRK_IGNORE_DEV_SUBNQN } from './ports.js';
 import { nvmeStateTerminal } from './state.js';
@@ -22,6 +24,7 @@ const NVME_CTRL_DISC = 2;
 /** @kernel drivers/nvme/host/nvme.h nvme_subsystem */
 export class Subsystem implements HasKernel {
   readonly kernel: Kernel;
+  readonly core: CoreState;
   readonly instance: number;
   readonly lock: Mutex;
   readonly nqn: string;
@@ -35,10 +38,13 @@ export class Subsystem implements HasKernel {
   readonly ctrls: Ctrl[] = [];
   readonly heads: NsHead[] = [];
   readonly nsInstances = new Ida();
+  /** How a path is chosen among several. */
+  ioPolicy: PolicyName = 'numa';
   device!: Device;
 
   constructor(ctrl: Ctrl, id: IdCtrl, nqn: string) {
     this.kernel = ctrl.kernel;
+    this.core = ctrl.core;
     this.instance = ctrl.instance;
     this.lock = new Mutex(ctrl.kernel, `nvme-subsys${ctrl.instance} lock`);
     this.nqn = nqn;
@@ -66,13 +72,15 @@ function subsystemNqn(ctrl: Ctrl, id: IdCtrl): string {
 export async function nvmeInitSubsystem(ctrl: Ctrl, id: IdCtrl): Promise<void> {
   const { core } = ctrl;
   const nqn = subsystemNqn(ctrl, id);
+  const made = new Subsystem(ctrl, id, nqn);
   if (!core.era.subsystems) {
-    takeAlone(ctrl, new Subsystem(ctrl, id, nqn));
+    takeAlone(ctrl, made);
     return;
   }
+  if (core.era.multipath !== null) nvmeMpathDefaultIopolicy(made);
   await withMutex(core.subsystemsLock, async () => {
     let subsys = core.subsystems.find((candidate) => candidate.nqn === nqn && candidate.type === 'nvm');
-    if (subsys === undefined) subsys = await addSubsystem(core, ctrl, new Subsystem(ctrl, id, nqn));
+    if (subsys === undefined) subsys = await addSubsystem(core, ctrl, made);
     else nvmeValidateCntlid(subsys, ctrl, id);
     core.deviceCore.sysfsCreateLink(subsys.device.kobj, ctrl.name, ctrl.device.kobj);
     subsys.ctrls.push(ctrl);
@@ -110,13 +118,14 @@ async function addSubsystem(core: CoreState, ctrl: Ctrl, subsys: Subsystem): Pro
 
 function subsystemAttributes(subsys: Subsystem): Attribute[] {
   const shown = (name: string, text: () => string) => ({ name, mode: 0o444, show: () => `${text()}\n` });
-  return [
+  const attributes = [
     shown('model', () => subsys.model),
     shown('serial', () => subsys.serial),
     shown('firmware_rev', () => subsys.firmwareRev),
     shown('subsysnqn', () => subsys.nqn),
     shown('subsystype', () => subsys.type),
   ];
+  return subsys.core.era.multipath === null ? attributes : [...attributes, ioPolicyFile(subsys)];
 }
 
 /** @kernel drivers/nvme/host/core.c nvme_validate_cntlid */

@@ -96,7 +96,8 @@ const STEPS: Readonly<Record<BringUpStep, Step>> = {
   'dbbuf-alloc': ({ dev }) => nvmeDbbufDmaAlloc(dev),
   'host-mem': async ({ dev }) => {
     const status = await nvmeSetupHostMem(dev);
-    if (status < 0) throw new KernelError(errnoName(status) as ErrnoCode, 'host memory buffer');
+    if (status < 0 && dev.driver.features.hostMem === 'kept')
+      throw new KernelError(errnoName(status) as ErrnoCode, 'host memory buffer');
     nvmeUpdateAttrs(dev);
   },
   'io-queues': ({ dev, io }) => nvmeSetupIoQueues(dev, io.completion),

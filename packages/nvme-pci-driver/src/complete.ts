@@ -8,10 +8,10 @@
  */
 import type { BlkMq, BlkMqHwCtx, BlkMqTagSet, IoCompBatch, Request } from '@nvme-stack/blk-mq/ports';
 import { IRQ_HANDLED, IRQ_NONE, IRQ_WAKE_THREAD, type IrqReturn } from '@nvme-stack/irq/ports';
-import { type Trace, traced } from '@nvme-stack/kernel';
+import { dmaUnmapPage, type Trace, traced } from '@nvme-stack/kernel';
 import type { NvmeCore } from '@nvme-stack/nvme-core/ports';
 import { NvmeFastCompletion } from './complete-fast.js';
-import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
+import { MAP_NONE, MAP_PAGE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { CQE_BYTES, NVME_NR_AEN_COMMANDS } from './limits.js';
 import { nvmeUnmapData } from './map-data.js';
 import { NvmeProcessCq } from './process-cq.js';
@@ -54,7 +54,11 @@ export class NvmeCompletion {
     this.completeRq = completeRq;
     this.iob = dev.deps.blkMq.ioCompBatch();
     this.unmap = (rq) => {
-      if (nvmeIod(rq).mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
+      const iod = nvmeIod(rq);
+      if (iod.mapping === MAP_PAGE && !this.trace.functions) {
+        dmaUnmapPage(dev.dma, iod.pageAddr, iod.pageLengthBytes, iod.direction);
+        iod.mapping = MAP_NONE;
+      } else if (iod.mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
     };
     this.completeBatch = (iob) => this.pciCompleteBatch(iob);
     this.processCq = new NvmeProcessCq(dev, this);

@@ -177,6 +177,8 @@ export class NvmeQueue implements HasKernel {
 export const MAP_NONE = 0;
 export const MAP_PAGE = 1;
 export const MAP_SG = 2;
+/** Beside one of them: its metadata is mapped too. */
+export const MAP_METADATA = 4;
 
 /** Per-request data, made once per tag. @kernel drivers/nvme/host/pci.c nvme_iod */
 export class NvmeIod implements NvmePdu {
@@ -191,6 +193,9 @@ export class NvmeIod implements NvmePdu {
   pageAddr = 0;
   pageLengthBytes = 0;
   direction: 0 | 1 | 2 = 0;
+  /** Bus address and length of the metadata with MAP_METADATA. @kernel drivers/nvme/host/pci.c nvme_iod.meta_dma */
+  metaAddr = -0;
+  metaLengthBytes = -0;
   /** PRP list pages in use, in order. */
   readonly prpLists: (DmaPoolBlock | null)[] = new Array<DmaPoolBlock | null>(NVME_MAX_NR_ALLOCATIONS).fill(null);
   nrPrpLists = 0;

@@ -74,6 +74,8 @@ export type RemoveStep =
   | 'deleting'
   | 'cancel-reset'
   | 'dead-if-absent'
+  | 'disable-if-absent'
+  | 'shutdown-if-absent'
   | 'flush-reset'
   | 'stop'
   | 'remove-namespaces'
@@ -164,6 +166,8 @@ export interface NvmePciEra {
   readonly flrOnFailedDisable: boolean;
   /** Entries of the admin queue; the block layer has two tags less. @kernel drivers/nvme/host/pci.c NVME_AQ_DEPTH */
   readonly adminQueueDepth: number;
+  /** I/O submission queues have medium priority, or only those of controllers with a quirk. */
+  readonly queuePriority: 'medium' | 'by-quirk';
   /** The admin queue has a vector of its own, or shares the first one with I/O queue 1. */
   readonly adminVector: 'own' | 'shared';
   /** A controller that is disabled has its queues frozen first; and its I/O queues suspended before they are deleted. */
@@ -187,6 +191,8 @@ export interface NvmePciEra {
   readonly timeoutSteps: readonly TimeoutStep[];
   /** How the log names a command that takes too long: its tag; and the kind of queue; or all there is to say. */
   readonly timeoutNames: 'tag' | 'kind' | 'full';
+  /** A command that was to be aborted gets a line when it ends, however it does. */
+  readonly namesAborted: boolean;
   /** A link that reads all ones gets advice on power saving. */
   readonly advisesOnPower: boolean;
   /** Most segments of a request. @kernel drivers/nvme/host/pci.c NVME_MAX_SEGS */

@@ -30,6 +30,23 @@ const V6_12_RESET: BringUpSteps = [
   'start',
 ];
 
+/** What nvme_remove does once it knows whether the device is still there. */
+const AFTER_ABSENCE = [
+  'flush-reset',
+  'stop',
+  'remove-namespaces',
+  'disable',
+  'free-host-mem',
+  'free-tags',
+  'remove-admin',
+  'free-dbbuf',
+  'free-queues',
+  'release-pools',
+  'unmap',
+  'uninit',
+  'put',
+] as const;
+
 const V6_12: NvmePciEra = {
   workqueue: null,
   probeType: 'prefer-asynchronous',
@@ -63,23 +80,7 @@ const V6_12: NvmePciEra = {
   afterFailedReset: 'dead',
   deadSteps: [],
   unbindSteps: [],
-  removeSteps: [
-    'deleting',
-    'dead-if-absent',
-    'flush-reset',
-    'stop',
-    'remove-namespaces',
-    'disable',
-    'free-host-mem',
-    'free-tags',
-    'remove-admin',
-    'free-dbbuf',
-    'free-queues',
-    'release-pools',
-    'unmap',
-    'uninit',
-    'put',
-  ],
+  removeSteps: ['deleting', 'dead-if-absent', 'shutdown-if-absent', ...AFTER_ABSENCE],
   liveFailureSuffix: ' state',
   resettingFrom: 'request',
   resetWorkIn: 'controller',
@@ -91,6 +92,7 @@ const V6_12: NvmePciEra = {
   flrOnFailedDisable: true,
   adminQueueDepth: 32,
   adminVector: 'own',
+  queuePriority: 'by-quirk',
   freezesOnDisable: true,
   suspendsBeforeDelete: false,
   locksSetUp: true,
@@ -103,6 +105,7 @@ const V6_12: NvmePciEra = {
   pollsAnyQueue: false,
   timeoutSteps: ['disconnected', 'terminal', 'bus-recovers', 'failed', 'poll', 'starting', 'reset', 'abort'],
   timeoutNames: 'full',
+  namesAborted: false,
   advisesOnPower: true,
   maxSegments: 128,
   startingState: 'connecting',
@@ -161,6 +164,7 @@ const V6_1: NvmePciEra = {
   enableSteps: ['set-master', 'alive', 'vector', 'capabilities', 'cmb', 'error-reporting', 'save-state'],
   symbols: {
     nvme_delete_io_queues: 'nvme_disable_io_queues',
+    __nvme_delete_io_queues: '__nvme_disable_io_queues',
   },
 };
 
@@ -179,6 +183,7 @@ const V4_13_RECOVERY = {
 const V4_10_RECOVERY = {
   ...V4_13_RECOVERY,
   timeoutSteps: ['starting', 'reset', 'abort'],
+  namesAborted: true,
 } as const satisfies Partial<NvmePciEra>;
 
 /** Nobody waits for the reset work, which brings the controller up; one vector less, one doorbell a command. */
@@ -218,7 +223,7 @@ const V4_13: NvmePciEra = {
     'error-reporting',
     'save-state',
   ],
-  removeSteps: ['deleting', 'cancel-reset', ...V6_12.removeSteps.slice(1)],
+  removeSteps: ['deleting', 'cancel-reset', 'dead-if-absent', 'disable-if-absent', ...AFTER_ABSENCE],
   queueLock: 'q_lock',
   adminVector: 'shared',
   suspendsBeforeDelete: true,
@@ -234,6 +239,7 @@ const V4_13: NvmePciEra = {
     nvme_prep_rq: null,
     nvme_poll_irqdisable: '__nvme_poll',
     nvme_delete_io_queues: 'nvme_disable_io_queues',
+    __nvme_delete_io_queues: null,
   },
 };
 
@@ -283,6 +289,7 @@ const V4_10: NvmePciEra = {
   adminQueueRemaps: false,
   adminQueueSteps: ['irq'],
   adminQueueDepth: 256,
+  queuePriority: 'medium',
   freezesOnDisable: false,
   ioQueueSteps: ['irq', 'init'],
   symbols: {

@@ -6,6 +6,7 @@ import type { KernelProfile } from '@nvme-stack/kernel';
 import type { PciDeviceId } from '@nvme-stack/pci-bus/ports';
 import { NVME_ID_TABLES } from './id-table.js';
 import { NVME_PARAM_LISTS, type ParamSpec } from './module-params.js';
+import { VENDOR_COMBINATIONS, type VendorCombination } from './vendor-combinations.js';
 
 /** How an era uses a controller memory buffer. */
 export interface CmbUse {
@@ -24,6 +25,8 @@ export type KnownDevice = 'apple' | 'pm1725';
 export interface NvmePciFeatures {
   readonly idTable: readonly PciDeviceId[];
   readonly params: readonly ParamSpec[];
+  /** Drives that have quirks on certain machines. */
+  readonly vendorCombinations: readonly VendorCombination[];
   /** Whose queues have another depth, whatever they say. */
   readonly knownDevices: readonly KnownDevice[];
   /** Lines about them name the PCI function, not the controller. */
@@ -39,7 +42,7 @@ export interface NvmePciFeatures {
   readonly sgls: boolean;
 }
 
-const MODERN: Omit<NvmePciFeatures, 'idTable' | 'params'> = {
+const MODERN: Omit<NvmePciFeatures, 'idTable' | 'params' | 'vendorCombinations'> = {
   knownDevices: ['pm1725'],
   namesFunction: false,
   cmb: { enables: true, keeps: true, shownWhen: 'size' },
@@ -49,13 +52,20 @@ const MODERN: Omit<NvmePciFeatures, 'idTable' | 'params'> = {
   sgls: true,
 };
 
+function tablesOf(profile: KernelProfile): Pick<NvmePciFeatures, 'idTable' | 'params' | 'vendorCombinations'> {
+  return {
+    idTable: NVME_ID_TABLES[profile],
+    params: NVME_PARAM_LISTS[profile],
+    vendorCombinations: VENDOR_COMBINATIONS[profile],
+  };
+}
+
 /** The table. */
 export const NVME_PCI_FEATURES: Readonly<Record<KernelProfile, NvmePciFeatures>> = {
-  '6.12': { ...MODERN, idTable: NVME_ID_TABLES['6.12'], params: NVME_PARAM_LISTS['6.12'] },
-  '6.1': { ...MODERN, idTable: NVME_ID_TABLES['6.1'], params: NVME_PARAM_LISTS['6.1'] },
+  '6.12': { ...MODERN, ...tablesOf('6.12') },
+  '6.1': { ...MODERN, ...tablesOf('6.1') },
   '4.13': {
-    idTable: NVME_ID_TABLES['4.13'],
-    params: NVME_PARAM_LISTS['4.13'],
+    ...tablesOf('4.13'),
     knownDevices: ['apple', 'pm1725'],
     namesFunction: false,
     cmb: { enables: false, keeps: false, shownWhen: 'mapped' },
@@ -65,8 +75,7 @@ export const NVME_PCI_FEATURES: Readonly<Record<KernelProfile, NvmePciFeatures>>
     sgls: false,
   },
   '4.10': {
-    idTable: NVME_ID_TABLES['4.10'],
-    params: NVME_PARAM_LISTS['4.10'],
+    ...tablesOf('4.10'),
     knownDevices: ['apple'],
     namesFunction: true,
     cmb: { enables: false, keeps: false, shownWhen: 'size' },

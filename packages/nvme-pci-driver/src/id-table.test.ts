@@ -44,6 +44,28 @@ describe('the id table', () => {
     for (const profile of ['6.12', '6.1'] as const) expect(NVME_ID_TABLES[profile].at(-1)?.class).not.toBe(0);
   });
 
+  it('of 6.1 and 6.12 differs in what was learnt in between', () => {
+    const entries = (profile: KernelProfile): string[] =>
+      NVME_ID_TABLES[profile].map(({ vendor, device, driverData }) =>
+        [vendor, device, driverData].map((value) => value.toString(16)).join(':'),
+      );
+    const [older, newer] = [entries('6.1'), entries('6.12')];
+    expect([older.length, newer.length]).toEqual([74, 81]);
+    expect(older.filter((entry) => !newer.includes(entry))).toEqual(['1217:8760:40', '106b:2005:23800']);
+    expect(newer.filter((entry) => !older.includes(entry))).toEqual([
+      '1217:8760:400000',
+      '126f:1001:120',
+      '15b7:5008:200000',
+      '15b7:5009:200020',
+      '1344:6004:400000',
+      '1c5c:1d59:200',
+      '144d:a802:40000',
+      '106b:2005:23802',
+    ]);
+    expect([quirksOf('6.1', 0x8086, 0x0a54), quirksOf('6.1', 0x2646, 0x502f)]).toEqual([0x40105, 0x200]);
+    expect([quirksOf('6.12', 0x8086, 0x0a54), quirksOf('6.12', 0x2646, 0x502f)]).toEqual([0x40105, 0x200]);
+  });
+
   it('knows Open-Channel drives in 4.13 only, and Apple’s with a quirk since then', () => {
     expect(quirksOf('4.13', 0x1d1d, 0x1f1f)).toBe(NVME_QUIRK_LIGHTNVM);
     expect(PROFILES.map((profile) => quirksOf(profile, 0x1d1d, 0x1f1f) !== undefined)).toEqual([

@@ -74,11 +74,10 @@ const V4_13: readonly PciDeviceId[] = [
 
 /** Devices that 6.1 and 6.12 both know, in the order of their sources, before the first that differs. */
 function intelOnwards(newer: boolean): PciDeviceId[] {
-  const zeroes = newer ? 0 : NVME_QUIRK_DEALLOCATE_ZEROES;
   return [
     ...pciDevices(PCI_VENDOR_ID_INTEL, [0x0953, 0x0a53], STRIPED),
-    pciDevice(PCI_VENDOR_ID_INTEL, 0x0a54, NVME_QUIRK_STRIPE_SIZE | zeroes | NO_SUBNQN | BOGUS),
-    pciDevice(PCI_VENDOR_ID_INTEL, 0x0a55, NVME_QUIRK_STRIPE_SIZE | zeroes),
+    pciDevice(PCI_VENDOR_ID_INTEL, 0x0a54, STRIPED | NO_SUBNQN | BOGUS),
+    pciDevice(PCI_VENDOR_ID_INTEL, 0x0a55, STRIPED),
     pciDevice(
       PCI_VENDOR_ID_INTEL,
       0xf1a5,
@@ -118,6 +117,7 @@ function phisonOnwards(newer: boolean): PciDeviceId[] {
     pciDevice(0x1cc1, 0x8201, NVME_QUIRK_NO_DEEPEST_PS | NO_SUBNQN),
     pciDevice(0x1344, 0x5407, NO_SUBNQN),
     pciDevice(0x1344, 0x6001, BOGUS),
+    ...(newer ? [pciDevice(0x1344, 0x6004, NVME_QUIRK_DMAPOOL_ALIGN_512)] : []),
     pciDevice(0x1c5c, 0x1504, NO_WRITE_ZEROES),
     pciDevice(0x1c5c, 0x174a, BOGUS),
     ...(newer ? [pciDevice(0x1c5c, 0x1d59, NO_WRITE_ZEROES)] : []),
@@ -129,7 +129,7 @@ function phisonOnwards(newer: boolean): PciDeviceId[] {
     ...pciDevices(0x1cc4, [0x6303, 0x6302], NO_WRITE_ZEROES),
     ...pciDevices(KINGSTON, [0x2262, 0x2263], NVME_QUIRK_NO_DEEPEST_PS),
     pciDevice(KINGSTON, 0x5013, NVME_QUIRK_NO_SECONDARY_TEMP_THRESH),
-    ...pciDevices(KINGSTON, [0x5018, 0x5016, 0x501a, 0x501b, 0x501e], NO_WRITE_ZEROES),
+    ...pciDevices(KINGSTON, [0x5018, 0x5016, 0x501a, 0x501b, 0x501e, 0x502f], NO_WRITE_ZEROES),
     ...pciDevices(0x1f40, [0x1202, 0x5236], BOGUS),
     ...pciDevices(0x1e4b, [0x1001, 0x1002, 0x1202, 0x1602], BOGUS),
     pciDevice(0x1cc1, 0x5350, BOGUS),

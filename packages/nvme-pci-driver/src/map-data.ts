@@ -30,8 +30,9 @@ import {
 } from '@nvme-stack/kernel';
 import { NVME_QUIRK_DMAPOOL_ALIGN_512 } from '@nvme-stack/nvme-core/ports';
 import { NVME_CTRL_SGLS_BYTE_ALIGNED, NVME_CTRL_SGLS_DWORD_ALIGNED } from '@nvme-stack/nvme-protocol';
-import { MAP_NONE, MAP_PAGE, MAP_SG, type NvmeDev, type NvmeIod, nvmeIod } from './dev.js';
+import { MAP_METADATA, MAP_NONE, MAP_PAGE, MAP_SG, type NvmeDev, type NvmeIod, nvmeIod } from './dev.js';
 import { NVME_CTRL_PAGE_SIZE, NVME_SMALL_POOL_BYTES } from './limits.js';
+import { nvmeUnmapMetadata } from './map-metadata.js';
 import { buildPrps, PRP_BAD_SG, PRP_OK, type PrpListSource, PrpPair } from './prp.js';
 import { buildSgl, CMD_SGL_METABUF, writeSglSimple } from './sgl.js';
 
@@ -200,6 +201,7 @@ export function nvmeUnmapData(dev: NvmeDev, rq: Request): void {
   const iod = nvmeIod(rq);
   const { trace } = dev.kernel;
   if (trace.functions) trace.enter('nvme_unmap_data');
+  if (iod.mapping >= MAP_METADATA) nvmeUnmapMetadata(dev, iod);
   if (iod.mapping === MAP_PAGE) dmaUnmapPage(dev.dma, iod.pageAddr, iod.pageLengthBytes, iod.direction);
   else if (iod.mapping === MAP_SG) dmaUnmapSg(dev.dma, iod.sg, iod.direction);
   iod.mapping = MAP_NONE;

@@ -2,7 +2,7 @@
  * What the NVMe PCI driver needs and offers. Types only. Counterpart: drivers/nvme/host/pci.c (nvme.ko).
  */
 import type { BlkMq } from '@nvme-stack/blk-mq/ports';
-import type { DeviceCore } from '@nvme-stack/device-core/ports';
+import type { DeviceCore, Dmi } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
 import type { Kernel } from '@nvme-stack/kernel';
 import type { NvmeCore, NvmeCtrl } from '@nvme-stack/nvme-core/ports';
@@ -18,6 +18,8 @@ export interface NvmePciDriverDeps {
   readonly deviceCore: DeviceCore;
   readonly irqs: Irqs;
   readonly workqueues: Workqueues;
+  /** Who made the machine: some drives have quirks on some machines only. */
+  readonly dmi: Pick<Dmi, 'match'>;
 }
 
 /** A module parameter as the module loader takes it. */

@@ -10,6 +10,7 @@ import {
   NVME_CTRL_DELETING,
   NVME_CTRL_RESETTING,
   NVME_QUIRK_DMA_ADDRESS_BITS_48,
+  NVME_QUIRK_FORCE_NO_SIMPLE_SUSPEND,
   NVME_QUIRK_SIMPLE_SUSPEND,
 } from '@nvme-stack/nvme-core/ports';
 import type { PciDev } from '@nvme-stack/pci-bus/ports';
@@ -32,6 +33,7 @@ import { nvmeResetWork } from './reset.js';
 import { nvmeDbbufDmaFree } from './shadow-doorbell.js';
 import { nvmeFreeTagset } from './tag-sets.js';
 import { ctrlOpsOf } from './transport.js';
+import { checkVendorCombinationBug } from './vendor-combinations.js';
 
 /** A bound device: what probe made and remove takes down. */
 export interface BoundNvme {
@@ -73,13 +75,14 @@ function nvmePciAllocDev(driver: NvmeDriverState, pdev: PciDev, quirks: number):
   const free = (): void => {
     if (!hasCtrl(dev)) freeDevMemory(dev);
   };
-  return { dev, io: new NvmeIo(dev), quirks: quirks | firmwareQuirks(dev), undo: [free] };
+  const known = quirks | checkVendorCombinationBug(dev.deps.dmi, pdev, driver.features.vendorCombinations);
+  return { dev, io: new NvmeIo(dev), quirks: known | firmwareQuirks(dev, known), undo: [free] };
 }
 
-/** Quirks of the machine, not of the device. */
-function firmwareQuirks({ driver, pdev, kernel, deps }: NvmeDev): number {
+/** What firmware asks for, unless the machine is known to ask in error. */
+function firmwareQuirks({ driver, pdev, kernel, deps }: NvmeDev, known: number): number {
   const asks = driver.features.asksFirmware && driver.params.noacpi !== true;
-  if (!asks || !deps.pciBus.acpiStorageD3(pdev)) return 0;
+  if (!asks || known & NVME_QUIRK_FORCE_NO_SIMPLE_SUSPEND || !deps.pciBus.acpiStorageD3(pdev)) return 0;
   kernel.printk.print('info', `nvme ${pdev.dev.name}: platform quirk: setting simple suspend`);
   return NVME_QUIRK_SIMPLE_SUSPEND;
 }
@@ -151,6 +154,8 @@ function initCtrl({ dev, io, quirks, undo }: Probing): void {
   if (dev.driver.era.afterFailedReset === 'unbind') dev.removeWork = removeWork(dev, io);
   ctrl.maxHwSectors = NVME_MAX_KB_SZ << 1;
   ctrl.maxSegments = dev.driver.era.maxSegments;
+  // One metadata pointer, and no SGL for it.
+  ctrl.maxIntegritySegments = 1;
 }
 
 /** What insmod waits for: the controller is up, and its namespaces are found. @kernel drivers/nvme/host/pci.c nvme_async_probe */

@@ -3,7 +3,7 @@
  * Kernel counterpart: drivers/nvme/host/pci.c adapter_alloc_cq, adapter_alloc_sq, nvme_delete_queue. [NVMe] 5.2.
  */
 import { REQ_OP_DRV_OUT, type Request, type RequestQueue, RQ_END_IO_FREE } from '@nvme-stack/blk-mq/ports';
-import { complete, reinitCompletion, waitForCompletionTimeout } from '@nvme-stack/kernel';
+import { complete, reinitCompletion, traced, waitForCompletionTimeout } from '@nvme-stack/kernel';
 import { NVME_QUIRK_MEDIUM_PRIO_SQ } from '@nvme-stack/nvme-core/ports';
 import {
   NVME_CQ_IRQ_ENABLED,
@@ -37,6 +37,10 @@ export async function adapterAllocCq(dev: NvmeDev, nvmeq: NvmeQueue, vector: num
   return submit(dev, cmd);
 }
 
+function hasMediumPriority({ ctrl, driver }: NvmeDev): boolean {
+  return driver.era.queuePriority === 'medium' || (ctrl.quirks & NVME_QUIRK_MEDIUM_PRIO_SQ) !== 0;
+}
+
 /** @kernel drivers/nvme/host/pci.c adapter_alloc_sq */
 export async function adapterAllocSq(dev: NvmeDev, nvmeq: NvmeQueue): Promise<number> {
   const cmd = NvmeCreateSq.encode({
@@ -44,7 +48,7 @@ export async function adapterAllocSq(dev: NvmeDev, nvmeq: NvmeQueue): Promise<nu
     prp1: nvmeq.sqMemory.busAddr,
     sqid: nvmeq.qid,
     qsize: nvmeq.qDepth - 1,
-    sqFlags: NVME_QUEUE_PHYS_CONTIG | (dev.ctrl.quirks & NVME_QUIRK_MEDIUM_PRIO_SQ ? NVME_SQ_PRIO_MEDIUM : 0),
+    sqFlags: NVME_QUEUE_PHYS_CONTIG | (hasMediumPriority(dev) ? NVME_SQ_PRIO_MEDIUM : 0),
     cqid: nvmeq.qid,
   });
   return submit(dev, cmd);
@@ -97,24 +101,27 @@ function nvmeDelCqEnd(rq: Request, status: number): 0 | 1 {
 }
 
 /** Deletes every I/O queue with one opcode, as many at once as there are tags; false on a time-out. @kernel drivers/nvme/host/pci.c __nvme_delete_io_queues */
-async function deleteAll(dev: NvmeDev, opcode: number, nrIoQueues: number): Promise<boolean> {
-  let left = nrIoQueues;
-  let waiting = 0;
-  const timeoutNs = (dev.deps.nvmeCore.param('admin_timeout') as number) * NS_PER_SECOND;
-  const deadlineNs = dev.kernel.ex.now() + timeoutNs;
-  while (left > 0 || waiting > 0) {
-    while (left > 0 && nvmeDeleteQueue(dev.queues[left] as NvmeQueue, opcode)) {
-      left--;
-      waiting++;
+const deleteAll = traced(
+  '__nvme_delete_io_queues',
+  async (dev: NvmeDev, opcode: number, nrIoQueues: number): Promise<boolean> => {
+    let left = nrIoQueues;
+    let waiting = 0;
+    const timeoutNs = (dev.deps.nvmeCore.param('admin_timeout') as number) * NS_PER_SECOND;
+    const deadlineNs = dev.kernel.ex.now() + timeoutNs;
+    while (left > 0 || waiting > 0) {
+      while (left > 0 && nvmeDeleteQueue(dev.queues[left] as NvmeQueue, opcode)) {
+        left--;
+        waiting++;
+      }
+      if (waiting === 0) return false;
+      const nvmeq = dev.queues[left + waiting] as NvmeQueue;
+      const leftNs = deadlineNs - dev.kernel.ex.now();
+      if (leftNs <= 0 || !(await waitForCompletionTimeout(nvmeq.deleteDone, leftNs))) return false;
+      waiting--;
     }
-    if (waiting === 0) return false;
-    const nvmeq = dev.queues[left + waiting] as NvmeQueue;
-    const leftNs = deadlineNs - dev.kernel.ex.now();
-    if (leftNs <= 0 || !(await waitForCompletionTimeout(nvmeq.deleteDone, leftNs))) return false;
-    waiting--;
-  }
-  return true;
-}
+    return true;
+  },
+);
 
 /** Submission queues first, then completion queues. Task context. @kernel drivers/nvme/host/pci.c nvme_delete_io_queues */
 export async function nvmeDeleteIoQueues(dev: NvmeDev, nrIoQueues = dev.onlineQueues - 1): Promise<void> {

@@ -48,7 +48,7 @@ function isThreaded(dev: NvmeDev): boolean {
 }
 
 /** Throws what `request_irq` does. @kernel drivers/nvme/host/pci.c queue_request_irq */
-export function queueRequestIrq(nvmeq: NvmeQueue, completion: NvmeCompletion): void {
+export const queueRequestIrq = traced('queue_request_irq', (nvmeq: NvmeQueue, completion: NvmeCompletion): void => {
   const { dev } = nvmeq;
   const { pdev } = dev;
   const name = `nvme${dev.ctrl.instance}q${nvmeq.qid}`;
@@ -56,7 +56,7 @@ export function queueRequestIrq(nvmeq: NvmeQueue, completion: NvmeCompletion): v
   if (isThreaded(dev))
     pciBus.pciRequestIrq(pdev, nvmeq.cqVector, completion.irqCheck, completion.irqThread, nvmeq, name);
   else pciBus.pciRequestIrq(pdev, nvmeq.cqVector, completion.irq, null, nvmeq, name);
-}
+});
 
 /** Empties the queue and requests its interrupt, in the era's order. Throws what `request_irq` does, with nothing done. */
 export function readyQueue(nvmeq: NvmeQueue, completion: NvmeCompletion, steps: readonly QueueStep[]): void {
@@ -93,7 +93,7 @@ export async function nvmeSuspendIoQueues(dev: NvmeDev): Promise<void> {
 }
 
 /** Frees the queues from `lowest` on. @kernel drivers/nvme/host/pci.c nvme_free_queues */
-export function nvmeFreeQueues(dev: NvmeDev, lowest: number): void {
+export const nvmeFreeQueues = traced('nvme_free_queues', (dev: NvmeDev, lowest: number): void => {
   for (let qid = dev.ctrl.queueCount - 1; qid >= lowest; qid--) {
     const nvmeq = dev.queues[qid] as NvmeQueue;
     dmaFreeCoherent(dev.dma, nvmeq.cqMemory);
@@ -102,7 +102,7 @@ export function nvmeFreeQueues(dev: NvmeDev, lowest: number): void {
     dev.queues.length = qid;
     dev.ctrl.queueCount--;
   }
-}
+});
 
 /** Handles what the controller completed before it stopped; interrupts are freed. @kernel drivers/nvme/host/pci.c nvme_reap_pending_cqes */
 export function nvmeReapPendingCqes(dev: NvmeDev, completion: NvmeCompletion): void {

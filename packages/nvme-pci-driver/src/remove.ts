@@ -17,15 +17,19 @@ import { nvmeFreeTagset } from './tag-sets.js';
 
 type Step = (dev: NvmeDev, io: NvmeIo) => Promise<unknown> | unknown;
 
+function isAbsent(dev: NvmeDev): boolean {
+  return !dev.deps.pciBus.pciDeviceIsPresent(dev.pdev);
+}
+
 const STEPS: Readonly<Record<RemoveStep, Step>> = {
   deleting: (dev) => dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DELETING),
   // A reset that is still to come would find the controller on its way out, and give it up a second time.
   'cancel-reset': (dev) => dev.deps.workqueues.cancelWorkSync(resetWorkOf(dev)),
-  'dead-if-absent': async (dev, io) => {
-    if (dev.deps.pciBus.pciDeviceIsPresent(dev.pdev)) return;
-    dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DEAD);
-    await nvmeDevDisable(dev, true, io.completion);
+  'dead-if-absent': (dev) => {
+    if (isAbsent(dev)) dev.deps.nvmeCore.nvmeChangeCtrlState(dev.ctrl, NVME_CTRL_DEAD);
   },
+  'disable-if-absent': (dev, io) => (isAbsent(dev) ? nvmeDevDisable(dev, false, io.completion) : undefined),
+  'shutdown-if-absent': (dev, io) => (isAbsent(dev) ? nvmeDevDisable(dev, true, io.completion) : undefined),
   'flush-reset': (dev) => dev.deps.workqueues.flushWork(resetWorkOf(dev)),
   stop: (dev) => dev.deps.nvmeCore.nvmeStopCtrl(dev.ctrl),
   'remove-namespaces': (dev) => dev.deps.nvmeCore.nvmeRemoveNamespaces(dev.ctrl),

@@ -1,6 +1,6 @@
 /**
  * Shadow doorbells: tails and heads kept in memory, so that the controller need not be told of each.
- * Kernel counterpart: drivers/nvme/host/pci.c nvme_dbbuf_*. [NVMe] 5.8 (Doorbell Buffer Config).
+ * Kernel counterpart: drivers/nvme/host/pci.c nvme_dbbuf_*. [NVMe] 5.2.5 (Doorbell Buffer Config).
  */
 import { dmaAllocCoherent, dmaFreeCoherent, traced } from '@nvme-stack/kernel';
 import { NvmeAdminOpcode, NvmeDbbufCmd } from '@nvme-stack/nvme-protocol';
@@ -26,7 +26,9 @@ export const nvmeDbbufDmaAlloc = traced('nvme_dbbuf_dma_alloc', (dev: NvmeDev): 
   const sizeBytes = nvmeDbbufSize(dev);
   dev.dbbufDbs = dmaAllocCoherent(dev.dma, sizeBytes);
   dev.dbbufEis = dev.dbbufDbs === null ? null : dmaAllocCoherent(dev.dma, sizeBytes);
-  if (dev.dbbufEis === null) nvmeDbbufDmaFree(dev);
+  if (dev.dbbufEis !== null) return;
+  nvmeDbbufDmaFree(dev);
+  dev.kernel.printk.print('warn', `nvme ${dev.pdev.dev.name}: unable to allocate dma for dbbuf`);
 });
 
 /** @kernel drivers/nvme/host/pci.c nvme_dbbuf_dma_free */

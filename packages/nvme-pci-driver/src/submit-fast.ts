@@ -67,7 +67,7 @@ export class NvmeFastSubmission {
       const next: Request | null = rq.next;
       const iod = rq.pdu as NvmeIod;
       iod.aborted = false;
-      iod.nvmeq = nvmeq;
+      if (iod.nvmeq !== nvmeq) iod.nvmeq = nvmeq;
       const { bio } = rq;
       let mapped = false;
       if (rq.nrPhysSegments === 1 && bio !== null && iod.nvme.specialVecLengthBytes === 0) {

@@ -9,10 +9,10 @@
 import {
   BLK_STS_IOERR,
   BLK_STS_OK,
-  type BlkMq,
   type BlkMqHwCtx,
   type BlkMqQueueData,
   type BlkStatus,
+  REQ_INTEGRITY,
   type Request,
 } from '@nvme-stack/blk-mq/ports';
 import { spinLockIrq, spinUnlockIrq, type Trace } from '@nvme-stack/kernel';
@@ -20,8 +20,10 @@ import type { NvmeCore, NvmeNs } from '@nvme-stack/nvme-core/ports';
 import { MAP_NONE, type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 import { SQE_BYTES } from './limits.js';
 import { hasPayload, nvmeMapData, nvmeUnmapData, type PrpMapper } from './map-data.js';
+import { nvmeMapMetadata } from './map-metadata.js';
 import { nvmeBar } from './registers.js';
 import { nvmeDbbufUpdateAndCheckEvent } from './shadow-doorbell.js';
+import { warnAborted } from './timeout-lines.js';
 
 /** Sixteen words, written out: a loop costs twice as much. */
 export function copySqe(to: Uint32Array, at: number, cmd: Uint32Array): void {
@@ -73,7 +75,6 @@ export class NvmeSubmission {
   private readonly dev: NvmeDev;
   private readonly mapper: PrpMapper;
   private readonly core: NvmeCore;
-  private readonly blk: BlkMq;
   private readonly trace: Trace;
   /** Each command rings unless `last` says that more follow; or always. */
   private readonly batchesDoorbells: boolean;
@@ -85,7 +86,6 @@ export class NvmeSubmission {
     this.dev = dev;
     this.mapper = mapper;
     this.core = dev.deps.nvmeCore;
-    this.blk = dev.deps.blkMq;
     this.trace = dev.kernel.trace;
   }
 
@@ -123,8 +123,9 @@ export class NvmeSubmission {
     const setup = core.nvmeSetupCmd(rq.q.queuedata as NvmeNs | null, rq);
     if (setup !== BLK_STS_OK) return setup;
     if (trace.functions) trace.enter('nvme_prep_rq');
-    const mapped = hasPayload(rq) ? nvmeMapData(dev, rq, this.mapper) : BLK_STS_OK;
-    if (mapped === BLK_STS_OK) this.blk.blkMqStartRequest(rq);
+    let mapped = hasPayload(rq) ? nvmeMapData(dev, rq, this.mapper) : BLK_STS_OK;
+    if (mapped === BLK_STS_OK && (rq.cmdFlags & REQ_INTEGRITY) !== 0) mapped = nvmeMapMetadata(dev, rq);
+    if (mapped === BLK_STS_OK) core.nvmeStartRequest(rq);
     else core.nvmeCleanupCmd(rq);
     if (trace.functions) trace.exit();
     return mapped;
@@ -200,7 +201,9 @@ export class NvmeSubmission {
   completeRq(rq: Request): void {
     const { dev, trace } = this;
     if (trace.functions) trace.enter('nvme_pci_complete_rq');
-    if (nvmeIod(rq).mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
+    const iod = nvmeIod(rq);
+    if (iod.mapping !== MAP_NONE) nvmeUnmapData(dev, rq);
+    if (iod.aborted && dev.driver.era.namesAborted) warnAborted(dev, rq);
     this.core.nvmeCompleteRq(rq);
     if (trace.functions) trace.exit();
   }

@@ -13,11 +13,14 @@ import {
   REQ_OP_WRITE_ZEROES,
   type Request,
 } from '@nvme-stack/blk-mq/ports';
+import { NVME_REQ_CANCELLED } from '@nvme-stack/nvme-core/ports';
 import { type NvmeDev, type NvmeQueue, nvmeIod } from './dev.js';
 
 /** What a read of a device that is gone gives. */
 export const ALL_ONES = 0xffffffff;
 const PCI_STATUS = 6;
+/** -EINTR as `%04x` of an int. */
+const CANCELLED_AS_HEX = 'fffffffc';
 
 /** @kernel block/blk-core.c blk_op_str */
 const REQ_OP_NAMES = new Map<number, string>([
@@ -79,6 +82,13 @@ export function nameAborting(dev: NvmeDev, rq: Request, nvmeq: NvmeQueue): strin
       return `${nameReset(dev, rq, nvmeq)} timeout, aborting ${operation}`;
     }
   }
+}
+
+/** What became of a command that was to be aborted; EINTR of one whose controller was reset for it. */
+export function warnAborted(dev: NvmeDev, rq: Request): void {
+  const { flags, status } = nvmeIod(rq).nvme;
+  const text = flags & NVME_REQ_CANCELLED ? CANCELLED_AS_HEX : status.toString(16).padStart(4, '0');
+  warn(dev, `completing aborted command with status: ${text}`);
 }
 
 /** Says what is wrong, with a look at the configuration space. @kernel drivers/nvme/host/pci.c nvme_warn_reset */

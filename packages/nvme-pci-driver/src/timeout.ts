@@ -98,7 +98,7 @@ function isTerminal(dev: NvmeDev): boolean {
 /** @kernel drivers/nvme/host/pci.c nvme_should_reset */
 function shouldReset(dev: NvmeDev, csts: number): boolean {
   const { state } = dev.ctrl;
-  if (state === NVME_CTRL_RESETTING || state === NVME_CTRL_CONNECTING) return false;
+  if (state === NVME_CTRL_RESETTING || state === NVME_CTRL_CONNECTING || dev.pdev.errorState !== 'normal') return false;
   return (csts & NVME_CSTS_CFS) !== 0 || (dev.subsystem && (csts & NVME_CSTS_NSSRO) !== 0);
 }
 

@@ -7,6 +7,7 @@ import {
   NVME_CTRL_CONNECTING,
   NVME_CTRL_LIVE,
   NVME_CTRL_RESETTING,
+  NVME_F_METADATA_SUPPORTED,
   type NvmeCtrl,
   type NvmeCtrlOps,
 } from '@nvme-stack/nvme-core/ports';
@@ -57,11 +58,12 @@ const nvmePciSubsystemReset = traced('nvme_pci_subsystem_reset', async (ctrl: Nv
   });
 });
 
-/** Queues the reset work and waits for it. Throws ENODEV without an admin queue, EBUSY when it is queued already. @kernel drivers/nvme/host/pci.c nvme_pci_reset_ctrl */
+/** Queues the reset work and waits for it. Throws ENODEV without an admin queue, and while another reset is under way. @kernel drivers/nvme/host/pci.c nvme_pci_reset_ctrl */
 const nvmePciResetCtrl = traced('nvme_pci_reset_ctrl', async (ctrl: NvmeCtrl): Promise<void> => {
   const dev = toNvmeDev(ctrl);
   const { workqueues } = dev.deps;
-  if (ctrl.adminQ === null || ctrl.adminQ.dying) throw new KernelError('ENODEV', ctrl.name);
+  const { pending, running } = resetWorkOf(dev);
+  if (ctrl.adminQ === null || ctrl.adminQ.dying || pending || running) throw new KernelError('ENODEV', ctrl.name);
   if (!workqueues.queueWork(resetWqOf(dev), resetWorkOf(dev))) throw new KernelError('EBUSY', `${ctrl.name}: reset`);
   await workqueues.flushWork(resetWorkOf(dev));
 });
@@ -69,6 +71,7 @@ const nvmePciResetCtrl = traced('nvme_pci_reset_ctrl', async (ctrl: NvmeCtrl): P
 /** @kernel drivers/nvme/host/pci.c nvme_pci_ctrl_ops */
 const nvmePciCtrlOps: NvmeCtrlOps = {
   name: 'pcie',
+  flags: NVME_F_METADATA_SUPPORTED,
   regRead32: (ctrl, offset) => nvmePciRegRead32(ctrl, offset),
   regWrite32: (ctrl, offset, value) => nvmePciRegWrite32(ctrl, offset, value),
   regRead64: (ctrl, offset) => nvmePciRegRead64(ctrl, offset),

@@ -55,7 +55,7 @@ export const NVME_TEMP_THRESH_MASK = 0xffff;
 export const NVME_TEMP_THRESH_SELECT_SHIFT = 16;
 export const NVME_TEMP_THRESH_TYPE_UNDER = 0x100000;
 
-/** Error Recovery; TLER in units of 100 ms. [NVM] 4.1.3. */
+/** Error Recovery; TLER in units of 100 ms. [NVM] 4.1.3.2. */
 export const ErrorRecovery = { DULBE: bit(16), TLER: bits(15, 0) } as const;
 
 /** Volatile Write Cache. [NVMe] 5.1.25.1.4. */
@@ -70,7 +70,7 @@ export const InterruptCoalescing = { TIME: bits(15, 8), THR: bits(7, 0) } as con
 /** Interrupt Vector Configuration. [NVMe] 5.1.25.2.3. */
 export const InterruptVectorConfiguration = { CD: bit(16), IV: bits(15, 0) } as const;
 
-/** Write Atomicity Normal. [NVM] 4.1.3. */
+/** Write Atomicity Normal. [NVM] 4.1.3.3. */
 export const WriteAtomicity = { DN: bit(0) } as const;
 
 /** Autonomous Power State Transition. [NVMe] 5.1.25.1.6. */

@@ -131,6 +131,7 @@ export const NVME_CTRL_LPA_CMD_EFFECTS_LOG = 1 << 1;
 export const NVME_CTRL_LPA_EXTENDED_DATA = 1 << 2;
 export const NVME_CTRL_OAES_NS_ATTR = 1 << 8;
 export const NVME_CTRL_ATTR_HID_128_BIT = 1 << 0;
+export const NVME_CTRL_CTRATT_NVM_SETS = 1 << 2;
 export const NVME_CTRL_ATTR_TBKAS = 1 << 6;
 export const NVME_CTRL_ATTR_ELBAS = 1 << 15;
 export const NVME_CTRL_SGLS_BYTE_ALIGNED = 1;

@@ -68,7 +68,7 @@ export const NvmeIdNs = struct('nvme_id_ns', 4096, {
   vs: bytes(3712),
 });
 
-/** I/O command set independent Identify Namespace (CNS 08h). [NVMe] 5.1.13.2. @kernel include/linux/nvme.h nvme_id_ns_cs_indep */
+/** I/O command set independent Identify Namespace (CNS 08h). [NVMe] 5.1.13.2.8. @kernel include/linux/nvme.h nvme_id_ns_cs_indep */
 export const NvmeIdNsCsIndep = struct('nvme_id_ns_cs_indep', 4096, {
   nsfeat: u8,
   nmic: u8,

@@ -1,11 +1,11 @@
 /**
  * Virtualization enhancements: what a primary controller can give away (CNS 14h), its secondary controllers (CNS 15h),
  * and the actions and resource types of Virtualization Management.
- * Kernel counterpart: none; Linux leaves them to passthrough. [NVMe] 2.0 5.17.2.12-13, 5.28, 8.26.
+ * Kernel counterpart: none; Linux leaves them to passthrough. [NVMe] 2.0 5.17.2.13-14, 5.28, 8.26.
  */
 import { array, nested, reserved, struct, u8, u16, u32 } from '@nvme-stack/wire';
 
-/** Primary Controller Capabilities (CNS 14h). [NVMe] 2.0 5.17.2.12. */
+/** Primary Controller Capabilities (CNS 14h). [NVMe] 2.0 5.17.2.13. */
 export const NvmePrimaryCtrlCap = struct('nvme_primary_ctrl_cap', 4096, {
   cntlid: u16,
   portid: u16,
@@ -31,7 +31,7 @@ export const NvmePrimaryCtrlCap = struct('nvme_primary_ctrl_cap', 4096, {
 export const NVME_CTRL_CRT_VQ = 1 << 0;
 export const NVME_CTRL_CRT_VI = 1 << 1;
 
-/** A secondary controller; SCS is 1 while it is online. [NVMe] 2.0 5.17.2.13. */
+/** A secondary controller; SCS is 1 while it is online. [NVMe] 2.0 5.17.2.14. */
 export const NvmeSecondaryCtrl = struct('nvme_secondary_ctrl', 32, {
   scid: u16,
   pcid: u16,

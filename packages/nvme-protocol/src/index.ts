@@ -1,10 +1,12 @@
 /** NVMe on the wire: registers, commands, identify structures, log pages, features, status codes. */
+export * from './ana-log.js';
 export * from './async-event.js';
 export * from './commands-admin.js';
 export * from './commands-common.js';
 export * from './commands-io.js';
 export * from './completion.js';
 export * from './data-pointer.js';
+export * from './directives.js';
 export * from './doorbells.js';
 export * from './features.js';
 export * from './identify-command-set.js';

@@ -114,6 +114,7 @@ export const NVME_SC_IO_CMD_SET_NOT_ENABLED = 0x12a;
 export const NVME_SC_IO_CMD_SET_COMB_REJECTED = 0x12b;
 export const NVME_SC_IO_CMD_SET_INVALID = 0x12c;
 export const NVME_SC_ID_UNAVAILABLE = 0x12d;
+export const NVME_SC_STREAM_RESOURCE_ALLOCATION_FAILED = 0x17f;
 export const NVME_SC_BAD_ATTRIBUTES = 0x180;
 export const NVME_SC_INVALID_PI = 0x181;
 export const NVME_SC_READ_ONLY = 0x182;

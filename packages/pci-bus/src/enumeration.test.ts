@@ -185,15 +185,12 @@ describe('enumeration', () => {
   });
 });
 
-pciConfigAccessContract(
-  () => {
-    const test = createTestBus({ slots: [{ devfn: 0, function: new TestFunction() }] });
-    return {
-      config: test.bridge.config,
-      present: { bus: 0, devfn: 0 },
-      absent: { bus: 0, devfn: 8 },
-      run: (body) => test.run(async () => body()),
-    };
-  },
-  { describe, it, expect },
-);
+pciConfigAccessContract({ describe, it, expect }, 'the fake', () => {
+  const test = createTestBus({ slots: [{ devfn: 0, function: new TestFunction() }] });
+  return {
+    config: test.bridge.config,
+    present: { bus: 0, devfn: 0 },
+    absent: { bus: 0, devfn: 8 },
+    run: (body) => test.run(async () => body()),
+  };
+});

@@ -9,6 +9,7 @@ import { attachHotplug } from './hotplug.js';
 import { digitsOf } from './pci-resource.js';
 import { PciSegment } from './pci-segment.js';
 import type { PciSubsystem } from './pci-subsystem.js';
+import { pciePortdrvInit } from './pcie-port.js';
 import type { PciHostBridge } from './ports.js';
 import { pciScanChildBus } from './scan.js';
 
@@ -35,6 +36,7 @@ export const pciHostProbe = traced(
     subsystem.roots.push(root);
     await withMutex(subsystem.rescanRemoveLock, () => scanAndAdd(root));
     attachHotplug(root);
+    await pciePortdrvInit(subsystem);
   },
 );
 

@@ -193,19 +193,16 @@ describe('hot-plug', () => {
   });
 });
 
-mmioRegionContract(
-  async () => {
-    const { test, fn, pdev } = await bound({}, new TestFunction({ capabilities: nvmeLikeCapabilities() }));
-    await enable(test, pdev);
-    const region = await test.run(async () => test.bus.ioremap(pdev, 0, 0x2000));
-    if (region === null) throw new Error('not mapped');
-    return {
-      region,
-      scratchOffset: 0x10,
-      decode: (on) => fn.configWrite(PCI_COMMAND, on ? PCI_COMMAND_MEMORY : 0, 2),
-      unplug: () => test.bridge.take(32),
-      run: (body) => test.run(async () => body()),
-    };
-  },
-  { describe, it, expect },
-);
+mmioRegionContract({ describe, it, expect }, 'the fake', async () => {
+  const { test, fn, pdev } = await bound({}, new TestFunction({ capabilities: nvmeLikeCapabilities() }));
+  await enable(test, pdev);
+  const region = await test.run(async () => test.bus.ioremap(pdev, 0, 0x2000));
+  if (region === null) throw new Error('not mapped');
+  return {
+    region,
+    scratchOffset: 0x10,
+    decode: (on) => fn.configWrite(PCI_COMMAND, on ? PCI_COMMAND_MEMORY : 0, 2),
+    unplug: () => test.bridge.take(32),
+    run: (body) => test.run(async () => body()),
+  };
+});

@@ -2,7 +2,7 @@
  * The state of one machine's PCI subsystem, and what it is built from.
  * Kernel counterpart: the globals of drivers/pci/ (pci_root_buses, pci_bus_type).
  */
-import type { BusType, DeviceCore } from '@nvme-stack/device-core/ports';
+import type { BusType, DeviceCore, Kobject } from '@nvme-stack/device-core/ports';
 import type { Irqs } from '@nvme-stack/irq/ports';
 import { type ErrnoCode, errnoName, type Kernel, KernelError, Mutex } from '@nvme-stack/kernel';
 import type { Workqueues } from '@nvme-stack/workqueue/ports';
@@ -11,6 +11,7 @@ import { type PciEra, pciEra } from './eras.js';
 import type { IntxLine } from './intx.js';
 import type { PciDevice } from './pci-device.js';
 import type { PciSegment } from './pci-segment.js';
+import type { PcieHp } from './pciehp/controller.js';
 import type { PciDriver } from './ports.js';
 
 /** Makes named steps fail; a test's or a machine's fault plan. */
@@ -49,6 +50,10 @@ export class PciSubsystem {
   readonly devices: PciDevice[] = [];
   readonly drivers: PciDriverRecord[] = [];
   readonly intxLines: IntxLine[] = [];
+  /** Hot-plug slots that pciehp serves, and their directory once there is one. */
+  readonly slots: PcieHp[] = [];
+  slotsKobject: Kobject | null = null;
+  hasPortDriver = false;
   /** @kernel drivers/pci/probe.c pci_rescan_remove_lock */
   readonly rescanRemoveLock: Mutex;
   /** Set once by createPciBus. */

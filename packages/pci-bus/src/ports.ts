@@ -43,7 +43,12 @@ export interface PciHostBridge {
   /** Firmware's property `StorageD3Enable` of a place; left out: firmware says nothing of any. */
   storageD3Enable?(bus: number, devfn: number): boolean;
   readonly numaNode: number;
-  /** The platform calls this when a slot's presence changes (hot-plug); pci-bus sets it. */
+  /**
+   * The slots of its PCI Express ports are the kernel's: their ports interrupt, and pciehp serves them. Left out: firmware
+   * keeps them, and `onHotplug` tells. @kernel include/linux/pci.h pci_host_bridge.native_pcie_hotplug
+   */
+  readonly nativePcieHotplug?: boolean;
+  /** The platform calls this when the presence changes in a slot that no port serves (hot-plug); pci-bus sets it. */
   onHotplug: ((event: { readonly bus: number; readonly devfn: number; readonly present: boolean }) => void) | null;
 }
 

@@ -51,7 +51,7 @@ function readSubsystem(pdev: PciDevice): void {
 export function describeFunction(pdev: PciDevice): void {
   const kind = EXPRESS_TYPE_NAMES[expressType(pdev)] ?? 'conventional PCI endpoint';
   const id = `[${digitsOf(pdev.vendor, 4)}:${digitsOf(pdev.device, 4)}]`;
-  const suffix = pdev.subsystem.era.namesBarFirst ? ` ${kind}` : '';
+  const suffix = pdev.subsystem.era.namesPortKind ? ` ${kind}` : '';
   pciLog(pdev, 'info', `${id} type ${digitsOf(pdev.headerType, 2)} class 0x${digitsOf(pdev.class, 6)}${suffix}`);
 }
 

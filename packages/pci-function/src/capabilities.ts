@@ -45,6 +45,8 @@ export interface ExpressDescription {
   readonly linkWidth?: number;
   /** A hot-plug slot below this port, with its physical slot number. */
   readonly slotNumber?: number;
+  /** What the slot has beside hot-plug and surprise removal: PCI_EXP_SLTCAP_ABP, _PCP, _AIP, _PIP, _NCCS. Default 0. */
+  readonly slotCapabilities?: number;
   /** Device Capabilities 2, as in the register. */
   readonly deviceCapabilities2?: number;
 }
@@ -64,11 +66,13 @@ export function addExpress(config: ConfigSpace, express: ExpressDescription): vo
   config.set(at + regs.PCI_EXP_LNKSTA, link, 2);
   config.set(at + regs.PCI_EXP_DEVCAP2, express.deviceCapabilities2 ?? 0, 4);
   if (express.type !== regs.PCI_EXP_TYPE_RC_END) config.allowWrite(at + regs.PCI_EXP_LNKCTL, 0x00fb, 2);
-  if (hasSlot) addSlot(config, express.slotNumber as number, at);
+  if (hasSlot) addSlot(config, express, at);
 }
 
-function addSlot(config: ConfigSpace, slotNumber: number, at: number): void {
-  const capabilities = regs.PCI_EXP_SLTCAP_HPS | regs.PCI_EXP_SLTCAP_HPC | (slotNumber << 19);
+function addSlot(config: ConfigSpace, express: ExpressDescription, at: number): void {
+  const { slotNumber = 0, slotCapabilities = 0 } = express;
+  const hotPlug = regs.PCI_EXP_SLTCAP_HPS | regs.PCI_EXP_SLTCAP_HPC;
+  const capabilities = slotCapabilities | hotPlug | (slotNumber << 19);
   config.set(at + regs.PCI_EXP_SLTCAP, capabilities >>> 0, 4);
   config.allowWrite(at + regs.PCI_EXP_SLTCTL, 0x17ff, 2);
   config.clearOnOne(at + regs.PCI_EXP_SLTSTA, 0x011f, 2);

@@ -70,8 +70,10 @@ function enableMsix(fn: TestFunction, vector: number): void {
 const vectorControl = (vector: number): number => 0x2000 + 16 * vector + 12;
 const pending = (fn: TestFunction): number => fn.barRead(0, 0x3000, 4);
 
-pciFunctionContract(() => new TestFunction('msix'), { describe, it, expect });
-pciFunctionContract(() => tracedPciFunction(new TestFunction('msi'), () => {}), { describe, it, expect });
+pciFunctionContract({ describe, it, expect }, 'MSI-X', () => new TestFunction('msix'));
+pciFunctionContract({ describe, it, expect }, 'MSI, traced', () =>
+  tracedPciFunction(new TestFunction('msi'), () => {}),
+);
 
 describe('BARs', () => {
   it('report 32-bit, 64-bit and larger than 4 GiB sizes', () => {

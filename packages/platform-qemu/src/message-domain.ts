@@ -3,7 +3,7 @@
  * vector changes no message, so an interrupt under way is not lost.
  * Kernel counterpart: arch/x86/kernel/apic/vector.c, arch/x86/kernel/irq.c.
  */
-import type { IrqData, IrqDomain, Irqs, MsiMsg } from '@nvme-stack/irq/ports';
+import { type IrqData, type IrqDomain, type Irqs, type MsiMsg, NO_IRQ_HANDLER } from '@nvme-stack/irq/ports';
 import type { Item, Kernel } from '@nvme-stack/kernel';
 import type { Bells } from './bells.js';
 import { MESSAGES_PER_BELL } from './ports.js';
@@ -112,7 +112,7 @@ export class MessageDomain implements IrqDomain {
 
   private spurious(number: number): void {
     this.spuriousMessages++;
-    this.kernel.printk.print('emerg', `__common_interrupt: 0.${number} No irq handler for vector`);
+    this.kernel.printk.print('emerg', NO_IRQ_HANDLER[this.kernel.profile].replace('%v', `0.${number}`));
   }
 
   /** @kernel arch/x86/kernel/irq.c common_interrupt */

@@ -19,12 +19,20 @@ import {
   type PlatformQemu,
   type PlatformQemuDeps,
   type QemuBoard,
+  type QemuFoundFunction,
   type QemuSlotAddress,
 } from './ports.js';
 import { QemuFunction } from './qemu-function.js';
-import { RootSlots } from './root-slots.js';
+import { portName, RootSlots } from './root-slots.js';
 
 const NO_FUNCTION = 0xffff;
+
+/** A place with everything said. */
+interface Place {
+  readonly slot: number;
+  readonly fn: number;
+  readonly behindPort: boolean;
+}
 
 interface Presence {
   readonly bus: number;
@@ -93,30 +101,69 @@ class PlatformQemuImpl implements PlatformQemu {
   }
 
   functionAt(address: QemuSlotAddress): PciFunction | null {
-    const { slot, fn = 0, behindPort = false } = address;
-    const bus = behindPort ? this.slots.busOf(slot) : 0;
-    const devfn = behindPort ? fn : slot * 8 + fn;
-    if ((behindPort && bus === 0) || this.slots.isGone(bus)) return null;
+    const { slot, fn, behindPort } = this.place(address);
+    const bus = this.busNumber(address);
+    if (behindPort && bus === 0) return null;
+    return this.functionOn(bus, behindPort ? fn : slot * 8 + fn);
+  }
+
+  busNumber(address: QemuSlotAddress): number {
+    const { slot, behindPort } = this.place(address);
+    return behindPort ? this.slots.busOf(slot) : 0;
+  }
+
+  find(bus: number, devfn: number): QemuFoundFunction | null {
+    const fn = this.functionOn(bus, devfn);
+    if (fn === null) return null;
+    const { rootPorts } = this.qemu;
+    if (bus === 0) {
+      const isPort = rootPorts.includes(devfn >>> 3);
+      return { function: fn, address: isPort ? null : { slot: devfn >>> 3, fn: devfn & 7 } };
+    }
+    const slot = rootPorts.find((one) => this.slots.busOf(one) === bus);
+    return { function: fn, address: slot === undefined ? null : { slot, fn: devfn & 7, behindPort: true } };
+  }
+
+  private functionOn(bus: number, devfn: number): PciFunction | null {
+    if (this.slots.isGone(bus)) return null;
     if (this.config.peek(bus, devfn, regs.PCI_VENDOR_ID, 2) === NO_FUNCTION) return null;
     return new QemuFunction(this.config, this.qemu.link, bus, devfn);
   }
 
+  /** The place in slots; a root port's name says in which it stands. */
+  private place({ slot = 0, fn = 0, behindPort = false, port }: QemuSlotAddress): Place {
+    if (port === undefined) return { slot, fn, behindPort };
+    const at = this.qemu.rootPorts.find((one) => portName(one) === port);
+    if (at === undefined) {
+      const names = this.qemu.rootPorts.map(portName).join(', ');
+      throw new RangeError(
+        `there is no port ${port}; allowed: ${names === '' ? 'none, the board has no ports' : names}`,
+      );
+    }
+    return { slot: at, fn, behindPort: true };
+  }
+
+  pressAttentionButton(_address: QemuSlotAddress): void {
+    throw new RangeError("attentionButton is QEMU's to press, when a card comes or goes; allowed: unplug and plug");
+  }
+
   plug(address: QemuSlotAddress, _fn: PciFunction): void {
-    throw new RangeError(`slot ${address.slot} cannot take a function of this process; allowed: QEMU's own, by replug`);
+    throw new RangeError(
+      `slot ${this.place(address).slot} cannot take a function of this process; allowed: QEMU's own, by replug`,
+    );
   }
 
   unplug(address: QemuSlotAddress): void {
-    if (address.behindPort !== true) {
-      throw new RangeError(
-        `slot ${address.slot} is on QEMU's root bus, where nothing can be unplugged; allowed: root ports`,
-      );
+    const { slot, behindPort } = this.place(address);
+    if (!behindPort) {
+      throw new RangeError(`slot ${slot} is on QEMU's root bus, where nothing can be unplugged; allowed: root ports`);
     }
-    this.tell({ bus: this.slots.takeOut(address.slot), present: false });
+    this.tell({ bus: this.slots.takeOut(slot), present: false });
   }
 
   replug(address: QemuSlotAddress, properties: Readonly<Record<string, unknown>>): void {
     this.plugged++;
-    this.tell({ bus: this.slots.putIn(address.slot, `plugged${this.plugged}`, properties), present: true });
+    this.tell({ bus: this.slots.putIn(this.place(address).slot, `plugged${this.plugged}`, properties), present: true });
   }
 
   private tell(event: Presence): void {

@@ -111,9 +111,18 @@ export interface PlatformQemuDeps {
 
 /** A place on the board. */
 export interface QemuSlotAddress {
-  readonly slot: number;
+  /** Slot on the root bus; of the root port when `behindPort` is true. Not needed with `port`. */
+  readonly slot?: number;
   readonly fn?: number;
   readonly behindPort?: boolean;
+  /** In the slot of the root port of that name: `port4` stands in slot 4. */
+  readonly port?: string;
+}
+
+/** A function that answers, and its place; null: it is a root port. */
+export interface QemuFoundFunction {
+  readonly function: PciFunction;
+  readonly address: QemuSlotAddress | null;
 }
 
 /** The motherboard. Structurally what a machine asks of any platform. */
@@ -128,6 +137,12 @@ export interface PlatformQemu {
   mappedPages(requesterId: number): number;
   /** The function in a place, reached through the link; null: empty. */
   functionAt(address: QemuSlotAddress): PciFunction | null;
+  /** The number of the bus a place is on; 0 while the bus behind a root port has none. */
+  busNumber(address: QemuSlotAddress): number;
+  /** What answers on a bus, as buses are numbered now; null: nothing. */
+  find(bus: number, devfn: number): QemuFoundFunction | null;
+  /** Not offered: QEMU presses the button itself when a card comes or goes. Throws a RangeError that says so. */
+  pressAttentionButton(address: QemuSlotAddress): void;
   /** Not offered for functions of this process: throws a RangeError that says so. */
   plug(address: QemuSlotAddress, fn: PciFunction): void;
   /**

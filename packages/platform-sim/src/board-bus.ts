@@ -6,7 +6,7 @@ import { PCI_INTERRUPT_PIN, type PciFunction } from '@nvme-stack/pci-function';
 import type { Board } from './board.js';
 import { BoardSlot } from './board-slot.js';
 import { barAddressOf, decodesMemory, sriovDecodes, vfDistance } from './function-probe.js';
-import type { RootPort } from './root-port.js';
+import type { Port } from './port.js';
 
 /** Where an address leads. */
 export interface Decoded {
@@ -18,12 +18,12 @@ export interface Decoded {
 export class BoardBus {
   readonly board: Board;
   /** The port that leads here; null for the root bus. */
-  readonly port: RootPort | null;
+  readonly port: Port | null;
   readonly slots: (BoardSlot | null)[] = new Array<BoardSlot | null>(256).fill(null);
   /** Virtual functions that have been given a place. */
   private readonly virtualSlots: BoardSlot[] = [];
 
-  constructor(board: Board, port: RootPort | null) {
+  constructor(board: Board, port: Port | null) {
     this.board = board;
     this.port = port;
   }
@@ -55,6 +55,7 @@ export class BoardBus {
 
   /** The function that answers `devfn` on bus `bus`; null for none. */
   find(bus: number, devfn: number): BoardSlot | null {
+    if (this.port?.isOpen === false) return null;
     if (bus === this.number) return this.slots[devfn] ?? this.findVirtual(devfn);
     for (const port of this.board.ports) {
       if (port.parent === this && port.bus.number !== 0 && bus >= port.secondaryBus && bus <= port.subordinateBus) {
@@ -99,7 +100,7 @@ export class BoardBus {
       if (hit !== null) return hit;
     }
     for (const port of this.board.ports) {
-      if (port.parent !== this || !port.forwards(address)) continue;
+      if (port.parent !== this || !port.isOpen || !port.forwards(address)) continue;
       const hit = port.bus.decode(address);
       if (hit !== null) return hit;
     }
@@ -124,9 +125,9 @@ export class BoardBus {
     let pin = fn.configRead(PCI_INTERRUPT_PIN, 1);
     if (pin < 1 || pin > 4) return -1;
     let at = devfn;
-    if (this.port !== null) {
-      pin = ((pin - 1 + (devfn >>> 3)) & 3) + 1;
-      at = this.port.devfn;
+    for (let { port } = this as BoardBus; port !== null; { port } = port.parent) {
+      pin = ((pin - 1 + (at >>> 3)) & 3) + 1;
+      at = port.devfn;
     }
     return this.board.ioApic.lineOf(at, pin);
   }
@@ -134,6 +135,12 @@ export class BoardBus {
   /** Resets everything on the bus, as the bridge above was told. */
   reset(): void {
     for (const slot of this.slots) if (slot !== null) slot.reset();
+    this.board.generation++;
+  }
+
+  /** Power of the card comes or goes; a card comes up as after a reset. */
+  setPower(on: boolean): void {
+    for (const slot of this.slots) slot?.setPower(on);
     this.board.generation++;
   }
 

@@ -165,6 +165,15 @@ export class BoardSlot implements PciHost {
     ex.disarm(this.deferItem);
   }
 
+  /** Its slot's power comes, and it starts anew, or goes, and nothing it does reaches the board. */
+  setPower(on: boolean): void {
+    if (on === this.present) return;
+    if (on) {
+      this.present = true;
+      this.reset();
+    } else this.detach();
+  }
+
   /** It is taken out. */
   detach(): void {
     const { ex } = this.kernel;

@@ -209,30 +209,24 @@ describe('time and randomness of a function', () => {
   });
 });
 
-pciConfigAccessContract(
-  () => {
-    const board = createTestBoard();
-    return {
-      config: board.sim.hostBridge.config,
-      present: { bus: 0, devfn: 32 },
-      absent: { bus: 3, devfn: 32 },
-      run: (body) => board.run(async () => body()),
-    };
-  },
-  { describe, it, expect },
-);
+pciConfigAccessContract({ describe, it, expect }, 'the board', () => {
+  const board = createTestBoard();
+  return {
+    config: board.sim.hostBridge.config,
+    present: { bus: 0, devfn: 32 },
+    absent: { bus: 3, devfn: 32 },
+    run: (body) => board.run(async () => body()),
+  };
+});
 
-mmioRegionContract(
-  async () => {
-    const board = createTestBoard();
-    await board.boot();
-    return {
-      region: board.bar(),
-      scratchOffset: 0x20,
-      decode: (on) => board.bus.pciWriteConfigWord(board.pdev(), PCI_COMMAND, on ? PCI_COMMAND_MEMORY : 0),
-      unplug: () => board.sim.unplug({ slot: 4 }),
-      run: (body) => board.run(async () => body()),
-    };
-  },
-  { describe, it, expect },
-);
+mmioRegionContract({ describe, it, expect }, 'the board', async () => {
+  const board = createTestBoard();
+  await board.boot();
+  return {
+    region: board.bar(),
+    scratchOffset: 0x20,
+    decode: (on) => board.bus.pciWriteConfigWord(board.pdev(), PCI_COMMAND, on ? PCI_COMMAND_MEMORY : 0),
+    unplug: () => board.sim.unplug({ slot: 4 }),
+    run: (body) => board.run(async () => body()),
+  };
+});

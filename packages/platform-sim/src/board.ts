@@ -9,7 +9,7 @@ import type { BoardSlot } from './board-slot.js';
 import type { DeviceMemory } from './device-memory.js';
 import { IoApic } from './io-apic.js';
 import { bdfText, type Iommu } from './iommu.js';
-import type { RootPort } from './root-port.js';
+import type { Port } from './port.js';
 import { VectorDomain } from './vector-domain.js';
 
 export class Board {
@@ -20,7 +20,7 @@ export class Board {
   readonly ioApic: IoApic;
   readonly busStart = 0;
   readonly root: BoardBus;
-  readonly ports: RootPort[] = [];
+  readonly ports: Port[] = [];
   /** Grows whenever an address may lead elsewhere: a mapping that has seen another one decodes again. */
   generation = 1;
   dmaAborts = 0;
@@ -46,7 +46,8 @@ export class Board {
 
   /** A name that stays the same however buses are numbered: random streams hang on it. */
   slotName(slot: BoardSlot): string {
-    const { port } = slot.bus;
-    return port === null ? bdfText(slot.devfn) : `${bdfText(port.devfn)}/${bdfText(slot.devfn)}`;
+    const path = [bdfText(slot.devfn)];
+    for (let { port } = slot.bus; port !== null; { port } = port.parent) path.unshift(bdfText(port.devfn));
+    return path.join('/');
   }
 }

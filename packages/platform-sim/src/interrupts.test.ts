@@ -142,11 +142,15 @@ describe('messages', () => {
     expect([seen.length, board.sim.spuriousMessages]).toEqual([2, 1]);
   });
 
-  it('that nobody stands behind are counted and logged', async () => {
-    const { board } = await withMsix(1);
+  it.each([
+    ['6.12', 'No irq handler for 0.224'],
+    ['6.1', '__common_interrupt: 0.224 No irq handler for vector'],
+    ['4.13', 'do_IRQ: 0.224 No irq handler for vector'],
+  ] as const)('that nobody stands behind are counted and logged, in the words of %s', async (profile, line) => {
+    const { board } = await withMsix(1, { kernel: { profile } });
     await board.run(async () => board.fn.host?.msi(0xfee00000, 0xe0));
     expect(board.sim.spuriousMessages).toBe(1);
-    expect(board.dmesg()).toContain('__common_interrupt: 0.224 No irq handler for vector');
+    expect(board.dmesg()).toContain(line);
   });
 
   it('give their vectors back', async () => {
@@ -213,7 +217,8 @@ describe('pins', () => {
   it.each([false, true])('share a line, and call again while the level stands (behind a port: %s)', async (behind) => {
     const { board, fns, seen } = await withPins(behind);
     expect(board.pdev().irq).toBe(20);
-    expect(board.bus.devices.filter(({ irq }) => irq === 20)).toHaveLength(2);
+    const sharers = board.bus.devices.filter(({ irq, class: code }) => irq === 20 && code >>> 8 !== 0x0604);
+    expect(sharers).toHaveLength(2);
     await board.run(async () => fns[1]?.endpoint.setIntx(true));
     await board.door.settle(1e9);
     expect(seen).toEqual(['1', '1']);

@@ -13,6 +13,7 @@ import {
   PAGE_SHIFT,
   PAGE_SIZE,
 } from '@nvme-stack/kernel';
+import { PLATFORM_SIM_ERAS, type PlatformSimEra } from './eras.js';
 import type { DmaFault } from './ports.js';
 
 const DIRECTIONS = 4;
@@ -52,6 +53,7 @@ export class Iommu implements DmaMappingObserver {
   readonly faults: DmaFault[] = [];
   faultCount = 0;
   private readonly kernel: Kernel;
+  private readonly era: PlatformSimEra;
   private readonly baseAddr: number;
   private readonly pages: number;
   /** By bus number, then devfn. */
@@ -60,6 +62,7 @@ export class Iommu implements DmaMappingObserver {
   /** Checks addresses from `baseAddr` on, `sizeBytes` of them. */
   constructor(kernel: Kernel, baseAddr: number, sizeBytes: number) {
     this.kernel = kernel;
+    this.era = PLATFORM_SIM_ERAS[kernel.profile];
     this.baseAddr = baseAddr;
     this.pages = Math.floor((sizeBytes + PAGE_SIZE - 1) / PAGE_SIZE);
   }
@@ -116,19 +119,17 @@ export class Iommu implements DmaMappingObserver {
   fault(requesterId: number, busAddr: number, lengthBytes: number, isWrite: boolean): void {
     this.faultCount++;
     if (this.faults.length >= FAULTS_KEPT) return;
-    const { printk, ex, profile } = this.kernel;
+    const { printk, ex } = this.kernel;
+    const { pasid, prefix } = this.era.dmaFault;
     this.faults.push({ timeNs: ex.now(), requesterId, busAddr, lengthBytes, isWrite });
     const page = (busAddr - (busAddr % PAGE_SIZE)).toString(16);
     const access = isWrite ? 'Write' : 'Read';
     const why = `PTE ${access} access is not set`;
-    const modern = profile === '6.1' || profile === '6.12';
     const code = isWrite ? '05' : '06';
     printk.print('err', 'DMAR: DRHD: handling fault status reg 2');
     printk.print(
       'err',
-      modern
-        ? `DMAR: [DMA ${access} NO_PASID] Request device [${bdfText(requesterId)}] fault addr 0x${page} [fault reason 0x${code}] ${why}`
-        : `DMAR: [DMA ${access}] Request device [${bdfText(requesterId)}] fault addr ${page} [fault reason ${code}] ${why}`,
+      `DMAR: [DMA ${access}${pasid}] Request device [${bdfText(requesterId)}] fault addr ${prefix}${page} [fault reason ${prefix}${code}] ${why}`,
     );
   }
 }

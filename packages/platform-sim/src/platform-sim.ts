@@ -12,8 +12,9 @@ import { BoardMmio } from './board-mmio.js';
 import { q35Functions } from './chipset.js';
 import { mirroredMemory, ramMemory } from './device-memory.js';
 import { Iommu } from './iommu.js';
-import type { PlatformSim, PlatformSimDeps, SlotAddress } from './ports.js';
-import { RootPort } from './root-port.js';
+import type { Port } from './port.js';
+import { addRootPorts, requireEmpty } from './port-tree.js';
+import type { FoundFunction, PlatformSim, PlatformSimDeps, SlotAddress } from './ports.js';
 
 /** Where memory of devices may lie: below 4 GiB above all RAM, and a prefetchable range far above. */
 const LOW_WINDOW_START = 0xc0000000;
@@ -44,10 +45,11 @@ class PlatformSimImpl implements PlatformSim {
     this.board = new Board(kernel, deps.irqs, memory, iommu);
     for (const { devfn, function: fn } of deps.chipset === 'none' ? [] : q35Functions())
       this.board.root.insert(devfn, fn);
-    for (const description of deps.rootPorts ?? []) this.addRootPort(description);
+    addRootPorts(this.board, deps.rootPorts ?? []);
     const storageD3: { readonly bus: BoardBus; readonly devfn: number }[] = [];
     for (const slot of deps.slots) {
       const place = this.insert(slot, slot.function);
+      place.bus.port?.slot?.presentAtPowerOn();
       if (slot.storageD3Enable === true) storageD3.push(place);
     }
     const ops =
@@ -69,16 +71,10 @@ class PlatformSimImpl implements PlatformSim {
       intxRoute: (devfn, pin) => ({ hwirq: board.ioApic.lineOf(devfn, pin), chip: board.ioApic }),
       storageD3Enable: (number, devfn) => storageD3.some((at) => at.bus.number === number && at.devfn === devfn),
       numaNode: deps.numaNode ?? -1,
+      nativePcieHotplug: true,
       onHotplug: null,
     };
     this.presenceItem = kernel.ex.item('hardirq', 0, (self: PlatformSimImpl) => self.tellPresence(), this);
-  }
-
-  private addRootPort(description: { readonly slot: number; readonly physicalSlot?: number }): void {
-    const port = new RootPort(this.board, this.board.root, description);
-    this.requireEmpty(this.board.root, port.devfn);
-    this.board.ports.push(port);
-    this.board.root.insert(port.devfn, port);
   }
 
   get dmaFaults() {
@@ -100,44 +96,80 @@ class PlatformSimImpl implements PlatformSim {
 
   functionAt(address: SlotAddress): PciFunction | null {
     const { bus, devfn } = this.place(address);
-    return bus.find(bus.number, devfn)?.function ?? null;
+    return (bus.slots[devfn] ?? bus.find(bus.number, devfn))?.function ?? null;
+  }
+
+  busNumber(address: SlotAddress): number {
+    return this.place(address).bus.number;
+  }
+
+  find(busNumber: number, devfn: number): FoundFunction | null {
+    const slot = this.board.root.find(busNumber, devfn);
+    if (slot === null) return null;
+    const { port } = slot.bus;
+    if (this.board.ports.some((one) => one === slot.function)) return { function: slot.function, address: null };
+    const fn = devfn & 7;
+    return { function: slot.function, address: port === null ? { slot: devfn >>> 3, fn } : { port: port.name, fn } };
   }
 
   plug(address: SlotAddress, fn: PciFunction): void {
     const { bus, devfn } = this.insert(address, fn);
-    this.tell({ bus, devfn, present: true });
+    this.changed({ bus, devfn, present: true });
   }
 
   unplug(address: SlotAddress): void {
     const { bus, devfn } = this.place(address);
     if (bus.slots[devfn] === null)
-      throw new RangeError(`slot ${address.slot} is empty; allowed: a slot with a function`);
+      throw new RangeError(`${placeName(address)} is empty; allowed: a slot with a function`);
     bus.remove(devfn);
-    bus.port?.setPresence(false);
-    this.tell({ bus, devfn, present: false });
+    this.changed({ bus, devfn, present: false });
+  }
+
+  pressAttentionButton(address: SlotAddress): void {
+    const slot = this.place(address).bus.port?.slot ?? null;
+    if (slot === null || !slot.hasButton)
+      throw new RangeError(`${placeName(address)} has no attention button; allowed: a port with attentionButton`);
+    slot.press();
   }
 
   private insert(address: SlotAddress, fn: PciFunction): { bus: BoardBus; devfn: number } {
     const place = this.place(address);
-    this.requireEmpty(place.bus, place.devfn);
+    requireEmpty(place.bus, place.devfn, placeName(address));
     place.bus.insert(place.devfn, fn);
-    place.bus.port?.setPresence(true);
     return place;
   }
 
-  private requireEmpty(bus: BoardBus, devfn: number): void {
-    if (bus.slots[devfn] === null) return;
-    throw new RangeError(`slot ${devfn >>> 3} function ${devfn & 7} is taken; allowed: an empty one`);
-  }
-
   private place(address: SlotAddress): { bus: BoardBus; devfn: number } {
-    const { slot, fn = 0, behindPort = false } = address;
+    const { slot = 0, fn = 0, behindPort = false, port: name } = address;
     if (!(slot >= 0 && slot < 32) || slot % 1 !== 0) throw new RangeError(`slot is ${slot}; allowed: 0..31`);
     if (!(fn >= 0 && fn < 8) || fn % 1 !== 0) throw new RangeError(`fn is ${fn}; allowed: 0..7`);
-    if (!behindPort) return { bus: this.board.root, devfn: (slot << 3) | fn };
-    const port = this.board.ports.find(({ devfn }) => devfn === slot << 3);
-    if (port === undefined) throw new RangeError(`slot ${slot} is not a root port; allowed: a slot named in rootPorts`);
+    if (name === undefined && !behindPort) return { bus: this.board.root, devfn: (slot << 3) | fn };
+    const port = name === undefined ? this.rootPortAt(slot) : this.portNamed(name);
+    if (port.slot === null)
+      throw new RangeError(`port ${port.name} has a switch behind it; allowed: a port with a slot`);
     return { bus: port.bus, devfn: fn };
+  }
+
+  private rootPortAt(slot: number): Port {
+    const port = this.board.ports.find(({ devfn, parent }) => parent === this.board.root && devfn === slot << 3);
+    if (port === undefined) throw new RangeError(`slot ${slot} is not a root port; allowed: a slot named in rootPorts`);
+    return port;
+  }
+
+  private portNamed(name: string): Port {
+    const port = this.board.ports.find((one) => one.name === name);
+    if (port !== undefined) return port;
+    const names = this.board.ports.filter(({ slot }) => slot !== null).map((one) => one.name);
+    throw new RangeError(
+      `there is no port ${name}; allowed: ${names.length === 0 ? 'none, the board has no ports' : names.join(', ')}`,
+    );
+  }
+
+  /** A port tells of its slot itself; elsewhere the platform does. */
+  private changed(event: Presence): void {
+    const { port } = event.bus;
+    if (port === null) this.tell(event);
+    else port.slot?.setPresence(event.present);
   }
 
   private tell(event: Presence): void {
@@ -150,6 +182,12 @@ class PlatformSimImpl implements PlatformSim {
       this.hostBridge.onHotplug?.({ bus: event.bus.number, devfn: event.devfn, present: event.present });
     }
   }
+}
+
+/** How a place is called in a sentence. */
+function placeName({ slot = 0, fn = 0, behindPort = false, port }: SlotAddress): string {
+  if (port !== undefined) return `the slot of port ${port}`;
+  return behindPort ? `the slot of the root port in slot ${slot}` : `slot ${slot} function ${fn}`;
 }
 
 function windowsFor(kernel: Kernel) {

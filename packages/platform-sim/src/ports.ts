@@ -7,14 +7,22 @@ import type { Kernel } from '@nvme-stack/kernel';
 import type { PciHostBridge } from '@nvme-stack/pci-bus/ports';
 import type { PciFunction } from '@nvme-stack/pci-function';
 
-/** Where a function stands: on the root bus, or behind a root port. */
+/** Where a function stands: on the root bus, or behind a port. */
 export interface SlotAddress {
-  /** Slot on the root bus, 0..31; of the root port when `behindPort` is true. */
-  readonly slot: number;
-  /** Function number on the root bus, 0..7; default 0. */
+  /** Slot on the root bus, 0..31; of the root port when `behindPort` is true. Not needed with `port`. */
+  readonly slot?: number;
+  /** Function number, 0..7; default 0. */
   readonly fn?: number;
   /** In the card slot of the root port at `slot`. */
   readonly behindPort?: boolean;
+  /** In the card slot of the port of that name, of the root complex or of a switch. */
+  readonly port?: string;
+}
+
+/** A function that answers, and its place; null: it is a port. */
+export interface FoundFunction {
+  readonly function: PciFunction;
+  readonly address: SlotAddress | null;
 }
 
 /** A function and its place. */
@@ -24,11 +32,22 @@ export interface SlotDescription extends SlotAddress {
   readonly storageD3Enable?: boolean;
 }
 
-/** A PCI Express root port with a hot-plug slot behind it. */
-export interface RootPortDescription {
-  readonly slot: number;
-  /** Number printed on the slot; default: `slot`. */
+/** A PCI Express port with a hot-plug slot behind it, or with a switch. */
+export interface PortDescription {
+  /** What places are named after; default: `port5` of the root port in slot 5, `port5.0` of the first port of a switch behind it. */
+  readonly name?: string;
+  /** Number printed on the slot, 1..8191; default: a root port's `slot`, of others the first number that is free. */
   readonly physicalSlot?: number;
+  /** The slot has an attention button, with it indicators and a power controller. Default false: a card may come and go at any time. */
+  readonly attentionButton?: boolean;
+  /** A switch is soldered behind it instead of a slot: its ports, at device numbers 0, 1, … */
+  readonly switch?: readonly PortDescription[];
+}
+
+/** A port of the root complex. */
+export interface RootPortDescription extends PortDescription {
+  /** Its device number on the root bus. */
+  readonly slot: number;
 }
 
 /** What a motherboard is made of. */
@@ -72,10 +91,16 @@ export interface PlatformSim {
   readonly spuriousMessages: number;
   /** Bytes of pages mapped for a requester at present, for leak reports. */
   mappedPages(requesterId: number): number;
-  /** The function in a place; null: empty. */
+  /** The function in a place; null: empty. Throws RangeError for a place that does not exist. */
   functionAt(address: SlotAddress): PciFunction | null;
+  /** The number of the bus that a place is on; 0 while the bus behind a port has none. */
+  busNumber(address: SlotAddress): number;
+  /** What answers on a bus, as buses are numbered now; null: nothing. */
+  find(bus: number, devfn: number): FoundFunction | null;
   /** Puts a function into an empty place; the kernel is told. Throws RangeError when the place is taken. Any context. */
   plug(address: SlotAddress, fn: PciFunction): void;
   /** Takes it out without a word to its driver: from now on it reads all ones. Any context. */
   unplug(address: SlotAddress): void;
+  /** Presses the button of a port's slot. Throws RangeError for one without. Any context. */
+  pressAttentionButton(address: SlotAddress): void;
 }

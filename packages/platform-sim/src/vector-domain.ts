@@ -2,7 +2,7 @@
  * The CPUs' local interrupt controllers: vectors, message addresses, delivery, and moving a vector between CPUs.
  * Kernel counterpart: arch/x86/kernel/apic/vector.c, arch/x86/kernel/irq.c. Spec: [SDM] vol. 3 §11.11.
  */
-import type { IrqData, IrqDomain, Irqs, MsiMsg } from '@nvme-stack/irq/ports';
+import { type IrqData, type IrqDomain, type Irqs, type MsiMsg, NO_IRQ_HANDLER } from '@nvme-stack/irq/ports';
 import type { Item, Kernel } from '@nvme-stack/kernel';
 import { MSI_MESSAGE } from './trace-events.js';
 
@@ -120,7 +120,7 @@ export class VectorDomain implements IrqDomain {
   private spurious(cpu: number, number: number): void {
     this.spuriousMessages++;
     if (cpu >= this.kernel.nrCpus) return;
-    this.kernel.printk.print('emerg', `__common_interrupt: ${cpu}.${number} No irq handler for vector`);
+    this.kernel.printk.print('emerg', NO_IRQ_HANDLER[this.kernel.profile].replace('%v', `${cpu}.${number}`));
   }
 
   /** The least used of these CPUs, of those online where there is one; its lowest free vector. @kernel kernel/irq/matrix.c irq_matrix_alloc */

@@ -13,7 +13,7 @@ for (const options of [
   { trace: 'off' },
 ] as const) {
   describe(`with ${JSON.stringify(options)}`, () => {
-    workqueuesContract({ describe, it, expect }, () => setUp({}, options));
+    workqueuesContract({ describe, it, expect }, 'workers', () => setUp({}, options));
   });
 }
 

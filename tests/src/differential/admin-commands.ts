@@ -5,8 +5,8 @@ import type { Random } from './random.js';
 import { INPUT_PAGE, PAGE, type Pointer, QUEUE_PAGE } from './step.js';
 
 const FEATURES = [
-  1, 2, 3, 4, 4, 5, 6, 6, 7, 8, 9, 0xa, 0xb, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
-  0x18, 0x19, 0x1a, 0x1b, 0x78, 0x80, 0x81, 0x82, 0x83, 0x84, 0xc0,
+  1, 2, 3, 4, 4, 5, 5, 5, 6, 6, 7, 8, 9, 0xa, 0xb, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16,
+  0x17, 0x18, 0x19, 0x1a, 0x1b, 0x78, 0x80, 0x81, 0x82, 0x83, 0x84, 0xc0,
 ];
 const LOGS = [0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf, 0x70, 0x80, 0x81, 0xc0];
 
@@ -38,7 +38,7 @@ const feature =
     draft.set(
       11,
       random.oneIn(2)
-        ? random.pick([0, 1, 2, 0x140, 0x150, 0x157, 0x10140, 0x100157, 0x3ff, 0x100, 0x10001])
+        ? random.pick([0, 1, 2, 0x10000, 0x140, 0x150, 0x157, 0x10140, 0x100157, 0x3ff, 0x100, 0x10001])
         : value(random),
     );
     if (random.oneIn(3)) draft.set(1, random.pick(NSIDS));
@@ -106,7 +106,12 @@ const attach: Maker = (draft, random) => {
 
 const format: Maker = (draft, random) => {
   draft.sqe[0] = 0x80;
-  draft.set(10, random.oneIn(2) ? 0 : random.next() & 0x3fff);
+  // A listed format, extended or not, with protection where it has metadata, or any bits.
+  const index = random.below(8);
+  const type = index % 4 === 0 || random.oneIn(3) ? 0 : 1 + random.below(3);
+  const listed = index | (random.below(2) << 4) | (type << 5) | (random.below(2) << 8) | (random.below(3) << 9);
+  const kind = random.below(6);
+  draft.set(10, kind === 0 ? 0 : kind === 1 ? random.next() & 0x3fff : listed);
 };
 
 const anyAdmin: Maker = (draft, random) => {
@@ -134,6 +139,6 @@ export const ADMIN_COMMANDS: readonly Weighted[] = [
     },
   ],
   [2, 'Namespace Attachment', attach],
-  [1, 'Format NVM', format],
+  [2, 'Format NVM', format],
   [5, 'any admin opcode', anyAdmin],
 ];

@@ -16,7 +16,8 @@ async function main(args: readonly string[]): Promise<number> {
     ? (commands: number): void => void process.stderr.write(`\r${commands} of ${options.commands} commands `)
     : undefined;
   try {
-    const report = await differential(options.commands, options.seed, progress);
+    const { commands, seed, from, limit } = options;
+    const report = await differential({ commands, seed, from, limit, ...(progress && { onProgress: progress }) });
     process.stdout.write(`${progress === undefined ? '' : '\n'}${reportText(report)}`);
     return report.unexplained.length === 0 ? 0 : 1;
   } catch (error) {

@@ -1,4 +1,7 @@
 /** The two controllers, configured alike, each behind its platform with the same host above. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createIrqs } from '@nvme-stack/irq';
 import type { DmaDevice, KernelInstance } from '@nvme-stack/kernel';
 import { createTestKernel, testHostLoop } from '@nvme-stack/kernel/testing';
@@ -7,8 +10,10 @@ import type { PciBus, PciDev, PciHostBridge } from '@nvme-stack/pci-bus/ports';
 import { createPciStack } from '@nvme-stack/pci-bus/testing';
 import { PCI_CAP_ID_MSIX, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE } from '@nvme-stack/pci-function';
 import { createPlatformQemu, createQemuClock, REAL_TIME_COSTS } from '@nvme-stack/platform-qemu';
-import { startQemu } from '@nvme-stack/platform-qemu/node';
+import { MEDIUM, startQemu } from '@nvme-stack/platform-qemu/node';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
+import { NAMESPACE_BYTES } from './medium.js';
+import { emptyQcow2 } from './qcow2.js';
 import { RawHost } from './raw-host.js';
 
 const SERIAL = 'differential';
@@ -17,12 +22,13 @@ const NVME = '0000:00:04.0';
 const BAR_BYTES = 0x2000;
 /** Of the host's own; the stream makes and deletes others. */
 export const IO_QUEUES = 2;
-export const NAMESPACE_BYTES = 1 << 20;
 
 const UUID = '6b1f4f0a-5d0e-4c3b-9a53-7c1f6d2e8a90';
 const EUI64 = '0123456789abcdef';
 /** A device of its own: on the controller itself QEMU's namespace has no limits for Copy. */
-const NAMESPACE = { sizeBytes: NAMESPACE_BYTES, ownDevice: true, properties: { uuid: UUID, eui64: `0x${EUI64}` } };
+const NAMESPACE = { ownDevice: true, properties: { uuid: UUID, eui64: `0x${EUI64}` } };
+/** Blocks that were discarded or zeroed are deallocated, to the block. */
+const QCOW2 = { driver: 'qcow2', discard: 'unmap', file: { driver: 'file', filename: MEDIUM, discard: 'unmap' } };
 
 /** A controller with a host above it. */
 export interface Corner {
@@ -50,11 +56,11 @@ export async function ourCorner(): Promise<Corner> {
 
 /** QEMU's. */
 export async function qemuCorner(): Promise<Corner> {
-  const qemu = await startQemu({
-    ramMiB: 16,
-    bells: 1,
-    controllers: [{ slot: SLOT, serial: SERIAL, namespaces: [NAMESPACE] }],
-  });
+  const folder = mkdtempSync(join(tmpdir(), 'nvme-differential-'));
+  const file = join(folder, 'medium.qcow2');
+  writeFileSync(file, emptyQcow2(NAMESPACE_BYTES));
+  const namespaces = [{ ...NAMESPACE, file, node: QCOW2 }];
+  const qemu = await startQemu({ ramMiB: 16, bells: 1, controllers: [{ slot: SLOT, serial: SERIAL, namespaces }] });
   const clock = createQemuClock(qemu);
   const instance = createTestKernel({
     checks: 'off',
@@ -71,7 +77,10 @@ export async function qemuCorner(): Promise<Corner> {
   const { hostBridge } = createPlatformQemu({ kernel, irqs, qemu, clock });
   // The host polls: nobody waits for an interrupt.
   clock.look = null;
-  return corner('QEMU', instance, createPciStack(kernel, irqs).bus, hostBridge, () => qemu.stop());
+  return corner('QEMU', instance, createPciStack(kernel, irqs).bus, hostBridge, async () => {
+    await qemu.stop();
+    rmSync(folder, { recursive: true });
+  });
 }
 
 async function corner(

@@ -20,7 +20,6 @@ export function data(draft: Draft, random: Random, lengthBytes: number, at = 24)
 /** An SGL of one, two or more descriptors, some of them wrong. [NVMe] 4.1.2. */
 export function sgl(draft: Draft, random: Random, lengthBytes: number): void {
   draft.sqe[1] = random.oneIn(2) ? 0x40 : 0x80;
-  const page = random.below(DATA_PAGES - 4);
   const descriptor = (length: number, type: number): Uint8Array => {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setUint32(0, length >>> 0, true);
@@ -32,12 +31,16 @@ export function sgl(draft: Draft, random: Random, lengthBytes: number): void {
   const bendType = (type: number): number =>
     random.oneIn(10) ? random.pick([0x10, 0x20, 0x30, 0x40, 0x50, 0x01, 0xf0]) : type;
   for (let i = 0; i < DATA_PAGES; i++) draft.pages.push(i);
-  if (random.oneIn(2)) {
+  const parts = 2 + random.below(3);
+  // Pages from one part's beginning to the next's: no byte is in two parts.
+  const stride = Math.ceil(lengthBytes / parts / PAGE) + 1;
+  const isApart = parts * stride <= DATA_PAGES;
+  const page = random.below(isApart ? DATA_PAGES - parts * stride + 1 : 1);
+  if (random.oneIn(2) || !isApart) {
     draft.pointers.push([24, { target: page * PAGE + (random.oneIn(3) ? random.below(PAGE) : 0) }]);
     draft.sqe.set(descriptor(bend(lengthBytes), bendType(0)), 32);
     return;
   }
-  const parts = 2 + random.below(3);
   draft.pointers.push([24, { target: INPUT_PAGE * PAGE }]);
   draft.sqe.set(descriptor(bend(16 * parts), bendType(0x30)), 32);
   for (let i = 0; i < parts; i++) {
@@ -45,7 +48,7 @@ export function sgl(draft: Draft, random: Random, lengthBytes: number): void {
       i + 1 < parts
         ? Math.floor(lengthBytes / parts / 4) * 4
         : lengthBytes - (parts - 1) * Math.floor(lengthBytes / parts / 4) * 4;
-    draft.entries.push([INPUT_PAGE * PAGE + 16 * i, { target: ((page + i) % DATA_PAGES) * PAGE }]);
+    draft.entries.push([INPUT_PAGE * PAGE + 16 * i, { target: (page + i * stride) * PAGE }]);
     draft.input.push([INPUT_PAGE * PAGE + 16 * i + 8, descriptor(bend(length), bendType(0))]);
   }
 }

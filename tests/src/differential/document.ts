@@ -9,10 +9,23 @@ Retry, dword 0, queue and head), the memory the command could have written, even
 features and all of the memory. Every field of every command is varied; Doorbell Buffer Config (7Ch) is left out,
 because it would move the doorbells of the host that sends the stream.
 
+The stream follows the Format NVM commands that it sends: ranges, metadata pointers, PRINFO and tags are made for the
+format at hand. QEMU's medium is a qcow2 image of 512-byte clusters, so that both know block by block what is deallocated.
+
     pnpm differential --commands 10000 --seed 1
+
+It ends with how often each entry of the table was met, and which were not. A difference is told with its place in the
+stream and the place where both were last started afresh: \`--from\` begins there, and meets it again within a few
+commands. \`--limit\` says after how many unexplained differences it ends (20).
+
+An entry explains what it names and no more. Where bytes of a log page or another structure differ, every one of them must
+be an entry's, and beside the bytes what an entry claims of them must hold: the error log is held against the commands that
+failed as the host saw them fail, a default must be zero.
 
 A difference that is not in this table is a failure, and is fixed here where QEMU is right. Both keep what a command
 may not change: a difference that may have changed a controller's state starts both afresh.
+
+\`[NVMe]\` is numbered as the base specification 2.1, \`[NVM]\` as the NVM command set specification 1.1.
 
 | difference | decided by | who is right, and why it stays |
 | --- | --- | --- |

@@ -1,4 +1,5 @@
 /** A step while it is made, and the values that its fields are given. */
+import { Medium } from './medium.js';
 import type { Random } from './random.js';
 import type { Pointer } from './step.js';
 
@@ -23,6 +24,12 @@ export class Draft {
   readonly entries: [number, Pointer][] = [];
   readonly input: [number, Uint8Array][] = [];
   readonly pages: number[] = [];
+  /** The format that the command is made for. */
+  readonly medium: Medium;
+
+  constructor(medium: Medium = new Medium()) {
+    this.medium = medium;
+  }
 
   set(index: number, value: number): void {
     this.view.setUint32(4 * index, value >>> 0, true);

@@ -9,7 +9,7 @@ export function change(draft: Draft, random: Random): void {
     const field = random.below(16);
     if (field === 0) changeHeader(draft, random);
     else if (field === 1) set(draft, 1, random.oneIn(2) ? random.pick(NSIDS) : value(random));
-    else if (field < 6) set(draft, field, value(random));
+    else if (field < 6) changeReserved(draft, field, random);
     else if (field < 10) changePointer(draft, random);
     else changeArgument(draft, field, random);
   }
@@ -18,6 +18,13 @@ export function change(draft: Draft, random: Random): void {
 function set(draft: Draft, index: number, to: number): void {
   draft.set(index, to);
   draft.changed.push(`dword ${index}`);
+}
+
+/** Dwords 2 to 5; the last two are the metadata pointer. */
+function changeReserved(draft: Draft, field: number, random: Random): void {
+  const pointer = draft.pointers.findIndex(([at]) => at === 16);
+  if (field > 3 && pointer >= 0) draft.pointers.splice(pointer, 1);
+  set(draft, field, value(random));
 }
 
 function changeHeader(draft: Draft, random: Random): void {

@@ -1,9 +1,11 @@
 /** Both controllers, step by step: what each answers, the memory it leaves, and its state now and then. */
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { type Corner, IO_QUEUES } from './corners.js';
-import { explain, type KnownDifference } from './known-differences.js';
+import { explain, explainData, type Where } from './known-differences.js';
+import { Medium } from './medium.js';
 import { IMPATIENT_NS, type Outcome, PATIENT_NS, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
-import { DATA_PAGES, dword, fillArena, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
+import { sentData } from './sent-data.js';
+import { DATA_PAGES, dword, fillArena, LIST_PAGE, opcodeOf, PAGE, pageWords, prepare, type Step } from './step.js';
 import { Stream } from './stream.js';
 
 /** Steps between two fresh starts of both. */
@@ -21,12 +23,13 @@ const DEFAULTS: readonly (readonly [fid: number, value: number])[] = [
 
 /** A step whose outcome was not the same. */
 export interface Difference {
+  /** Position in the stream, from 0. */
   readonly index: number;
+  /** Position of the first command since both were started afresh: what the difference may hang on. */
+  readonly epochStart: number;
   readonly step: Step;
   readonly ours: string;
   readonly theirs: string;
-  /** Null: nobody knows why. */
-  readonly known: KnownDifference | null;
 }
 
 export interface Report {
@@ -42,6 +45,8 @@ export interface Report {
 export interface RunOptions {
   readonly commands: number;
   readonly seed: number;
+  /** Commands of the stream to leave out first; both start afresh at the next one. Default 0. */
+  readonly from?: number;
   /** Ends after so many unexplained differences. */
   readonly limit?: number;
   readonly onProgress?: (commands: number) => void;
@@ -68,11 +73,18 @@ class Run implements Report {
   private readonly corners: readonly [Corner, Corner];
   private readonly options: RunOptions;
   private readonly stream: Stream;
+  /** The format that both have: a Format NVM of the stream may be refused. */
+  private medium = new Medium();
+  private readonly from: number;
+  private epochStart: number;
 
   constructor(corners: readonly [Corner, Corner], options: RunOptions) {
     this.corners = corners;
     this.options = options;
     this.stream = new Stream(options.seed);
+    this.from = options.from ?? 0;
+    this.epochStart = this.from;
+    for (let left = this.from; left > 0; left--) this.stream.next();
   }
 
   private get isOver(): boolean {
@@ -81,7 +93,10 @@ class Run implements Report {
 
   async all(): Promise<void> {
     while (!this.isOver) {
-      for (const corner of this.corners) await corner.run(() => startEpoch(corner));
+      for (const corner of this.corners) await corner.run(() => startEpoch(corner, this.stream.medium));
+      this.medium = new Medium();
+      this.medium.take(this.stream.medium.format);
+      this.epochStart = this.from + this.commands;
       await this.epoch();
       this.epochs++;
       this.options.onProgress?.(this.commands);
@@ -94,12 +109,44 @@ class Run implements Report {
       this.commands++;
       const [ours, theirs] = [await this.send(0, step), await this.send(1, step)];
       this.count(step, theirs.outcome);
+      if (step.queue === 0 && opcodeOf(step) === FORMAT_NVM && isDone(ours) && isDone(theirs)) {
+        this.medium.take(dword(step, 10));
+      }
+      const apart = metadataApart(step, this.medium, theirs.outcome);
+      if (apart !== null) {
+        this.meet(apart);
+        if (opcodeOf(step) === WRITE) return;
+        await this.refill();
+        continue;
+      }
       const same = this.compare(step, ours, theirs);
       if (touchesOurQueues(step, theirs.outcome) || (!same && mayHaveParted(step, ours.outcome, theirs.outcome)))
         return;
       if (!same) await this.refill();
+      if (zeroesProtected(step, this.medium, theirs.outcome) && !(await this.writeAgain(step))) return;
     }
     await this.compareState();
+  }
+
+  /** Writes the blocks that a Write Zeroes left with other metadata; false: that was not to be done. */
+  private async writeAgain({ queue, sqe }: Step): Promise<boolean> {
+    const view = new DataView(sqe.buffer, sqe.byteOffset, 64);
+    const [low, high, last] = [view.getUint32(40, true), view.getUint32(44, true), view.getUint16(48, true)];
+    if (last >= BLOCKS_PER_TRANSFER) return false;
+    this.meet(ZEROES_PROTECTED);
+    const write: Step = {
+      ...stateStep('Write again'),
+      queue,
+      sqe: command(1, { 1: 1, 10: low, 11: high, 12: last | PRACT, 14: low }),
+      pointers: [
+        [16, { target: 0 }],
+        [24, { target: 0 }],
+        [32, { target: LIST_PAGE * PAGE }],
+      ],
+      list: 1,
+    };
+    const [ours, theirs] = [await this.send(0, write), await this.send(1, write)];
+    return ours.outcome.status === 0 && theirs.outcome.status === 0;
   }
 
   private async send(index: 0 | 1, step: Step): Promise<Answer> {
@@ -133,14 +180,31 @@ class Run implements Report {
       const word = (answer.pages[at.page] as Uint32Array)[at.word] as number;
       return `${outcome}, byte ${at.page * PAGE + at.word * 4} is ${word.toString(16)}`;
     };
-    this.differ(step, text(ours, left), text(theirs, right));
+    const known = at === null ? explain(step, left, right, this.where()) : this.explainPages(step, ours, theirs);
+    this.differ(step, text(ours, left), text(theirs, right), known);
     return false;
   }
 
-  private differ(step: Step, ours: string, theirs: string): void {
-    const known = explain(step, ours, theirs);
-    if (known !== null) this.known.set(known.id, (this.known.get(known.id) ?? 0) + 1);
-    else this.unexplained.push({ index: this.commands - 1, step, ours, theirs, known });
+  private where(): Where {
+    return { memory: this.corners[0].host.arena.bytes, medium: this.medium };
+  }
+
+  /** The answers are the same, and what they left in memory is not. */
+  private explainPages(step: Step, ours: Answer, theirs: Answer): readonly string[] {
+    const data = sentData(step, { ours: ours.pages, theirs: theirs.pages });
+    return data === null || !isDone(ours) ? [] : explainData(step, data, this.corners[0].host.failures);
+  }
+
+  /** Counts a difference under the entries that explain it; without one it is kept. */
+  private differ(step: Step, ours: string, theirs: string, known: readonly string[]): void {
+    for (const id of known) this.meet(id);
+    if (known.length > 0) return;
+    const index = this.from + this.commands - 1;
+    this.unexplained.push({ index, epochStart: this.epochStart, step, ours, theirs });
+  }
+
+  private meet(id: string): void {
+    this.known.set(id, (this.known.get(id) ?? 0) + 1);
   }
 
   /** The media, the features, and every byte of the arena that commands may have written. */
@@ -148,7 +212,8 @@ class Run implements Report {
     const [ours, theirs] = [await this.state(0), await this.state(1)];
     for (const [name, value] of ours) {
       if (value === theirs.get(name)) continue;
-      this.differ(stateStep(name), value, theirs.get(name) as string);
+      const [step, other] = [stateStep(name), theirs.get(name) as string];
+      this.differ(step, value, other, explain(step, value, other, this.where()));
       return;
     }
   }
@@ -213,12 +278,39 @@ const stateStep = (name: string): Step => ({
 /** After a difference: whether the controllers' own state may be another now, not only the host's memory. */
 function mayHaveParted(step: Step, ours: Outcome, theirs: Outcome): boolean {
   if (ours.kind === 'pending' || theirs.kind === 'pending') return true;
-  if (ours.status !== 0 && theirs.status !== 0 && (step.queue === 0 || opcodeOf(step) !== COPY)) return false;
+  if (ours.status !== 0 && theirs.status !== 0 && (step.queue === 0 || !MAY_BE_DONE_IN_PART.has(opcodeOf(step))))
+    return false;
   return !HARMLESS[step.queue === 0 ? 'admin' : 'io'].has(opcodeOf(step));
 }
 
+/** Write Zeroes of blocks with protection information, after which the media differ: see the table. */
+function zeroesProtected(step: Step, { protectionType }: Medium, { kind, status }: Outcome): boolean {
+  const isDone = kind === 'completed' && status === 0;
+  return isDone && protectionType !== 0 && step.queue !== 0 && opcodeOf(step) === WRITE_ZEROES;
+}
+
+/** The entry of the table for a Read or Write whose metadata QEMU moves in part, or in another order; null: it is none. */
+function metadataApart(step: Step, medium: Medium, { kind, status }: Outcome): string | null {
+  const opcode = opcodeOf(step);
+  const isDone = kind === 'completed' && status === 0;
+  if (!isDone || step.queue === 0 || (opcode !== READ && opcode !== WRITE)) return null;
+  const blocks = (dword(step, 12) & 0xffff) + 1;
+  if (medium.wholeMetadata(blocks) !== blocks) return 'metadata-remainder';
+  const isTwice = blocks * (medium.blockSize + medium.metadataBytes) > (DATA_PAGES - 1) * PAGE;
+  return opcode === READ && medium.isExtended && isTwice ? 'extended-order' : null;
+}
+
+const isDone = ({ outcome }: Answer): boolean => outcome.kind === 'completed' && outcome.status === 0;
+const FORMAT_NVM = 0x80;
+const WRITE = 1;
+const READ = 2;
+const WRITE_ZEROES = 8;
+const PRACT = 1 << 29;
+/** The entry of the table. */
+const ZEROES_PROTECTED = 'zeroes-protected';
 const HOST_BEHAVIOR = 0x16;
-const COPY = 0x19;
+/** Commands of which something may have been done when they fail: Write, Copy. */
+const MAY_BE_DONE_IN_PART: ReadonlySet<number> = new Set([1, 0x19]);
 /** Commands that change nothing but the host's memory: Get Log Page, Identify, Get Features; Flush, Read, Compare, Verify. */
 const HARMLESS: Readonly<Record<'admin' | 'io', ReadonlySet<number>>> = {
   admin: new Set([2, 6, 10]),
@@ -251,7 +343,7 @@ function command(
 }
 
 /** Brings a controller into the state every epoch starts from: enabled, two queue pairs, empty media, a known arena. */
-async function startEpoch({ host, name }: Corner): Promise<void> {
+async function startEpoch({ host, name }: Corner, { format, blocks }: Medium): Promise<void> {
   await host.restart();
   const must = async (queue: number, sqe: Uint8Array): Promise<void> => {
     const outcome = await host.exec(queue, sqe, false, PATIENT_NS);
@@ -260,7 +352,7 @@ async function startEpoch({ host, name }: Corner): Promise<void> {
     }
   };
   await host.exec(0, attachment(host), false);
-  await must(0, command(0x80, { 1: 1 }));
+  await must(0, command(0x80, { 1: 1, 10: format }));
   const size = (QUEUE_ENTRIES - 1) << 16;
   for (let queue = 1; queue <= IO_QUEUES; queue++) {
     await must(0, command(5, { 10: queue | size, 11: 3 }, [24, host.address(queue, 'cq')]));
@@ -270,8 +362,8 @@ async function startEpoch({ host, name }: Corner): Promise<void> {
   for (const [fid, value] of DEFAULTS) await must(0, command(9, { 1: fid === 5 ? 1 : 0, 10: fid, 11: value }));
   await must(0, command(9, { 10: HOST_BEHAVIOR }, [24, zeroPage(host)]));
   fillArena(host);
-  for (let slba = 0; slba < 2048; slba += BLOCKS_PER_TRANSFER) {
-    await must(1, command(8, { 1: 1, 10: slba, 12: BLOCKS_PER_TRANSFER - 1 }));
+  for (let slba = 0; slba < blocks; slba += BLOCKS_PER_TRANSFER) {
+    await must(1, command(8, { 1: 1, 10: slba, 12: Math.min(BLOCKS_PER_TRANSFER, blocks - slba) - 1 }));
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from '@nvme-stack/kernel';
 import * as nvme from '@nvme-stack/nvme-protocol';
 import type { MmioRegion } from '@nvme-stack/pci-bus/ports';
+import { Failures } from './failures.js';
 
 const PAGE = 4096;
 /** Entries of every queue of the host's own. */
@@ -67,6 +68,7 @@ export class RawHost {
   readonly kernel: Kernel;
   readonly registers: MmioRegion;
   readonly arena: CoherentMemory;
+  readonly failures = new Failures();
   private readonly dma: DmaDevice;
   private readonly queues: Queue[];
   private readonly padding: readonly CoherentMemory[];
@@ -161,7 +163,10 @@ export class RawHost {
     const giveUpNs = this.kernel.ex.now() + patienceNs;
     while (this.kernel.ex.now() < giveUpNs) {
       const found = this.take(queueId, cid, events);
-      if (found !== null) return { ...found, events: events.concat(this.otherEvents(queueId)) };
+      if (found !== null) {
+        this.failures.note(queueId, cid, sqe, found);
+        return { ...found, events: events.concat(this.otherEvents(queueId)) };
+      }
       if (mayPend && ++quiet > QUIET_TURNS) break;
       await this.turn(mayPend);
     }

@@ -3,6 +3,7 @@ import { KernelError } from '@nvme-stack/kernel';
 import { PROFILES } from '@nvme-stack/machine';
 import { createPciBus } from '@nvme-stack/pci-bus';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { at, eventArgs, firstNs, machineOf, pathTo, roadTo, taskTrees } from './looking.js';
 
 const BDF = '0000:00:03.0';
@@ -71,7 +72,7 @@ describe('erratum 9, the class code is not the only criterion', () => {
       await machine.sysfs.write(`/sys/bus/pci/devices/${BDF}/driver_override`, 'nvme');
       await machine.sysfs.write('/sys/bus/pci/drivers_probe', BDF);
       await machine.settle();
-      expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+      expect(stateOf(machine)).toBe('live');
     },
   );
 });

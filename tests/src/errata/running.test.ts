@@ -3,6 +3,7 @@ import { PROFILES, REQ_OP_WRITE } from '@nvme-stack/machine';
 import { SparseBlockStore } from '@nvme-stack/nvme-controller';
 import type { BlockStoreClient } from '@nvme-stack/nvme-controller/ports';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { at, eventArgs, machineOf } from './looking.js';
 
 const PAGE = 4096;
@@ -20,7 +21,7 @@ describe('erratum 3, the order of a reset', () => {
     const opcodes = eventArgs(machine.trace.entries.slice(from), 'pci_nvme_admin_cmd').map(([, , opcode]) => opcode);
     expect(opcodes.indexOf(IDENTIFY)).toBeGreaterThanOrEqual(0);
     expect(opcodes.indexOf(CREATE_SQ)).toBeGreaterThan(opcodes.indexOf(IDENTIFY));
-    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    expect(stateOf(machine)).toBe('live');
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import { createMachine, type Machine, PROFILES } from '@nvme-stack/machine';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { codeOf, firstDifference, leftBehind, log, NVME_BDF, pattern } from '../features/bench.js';
 import { HostFaults } from './host-faults.js';
 
@@ -83,9 +84,8 @@ describe.each(PROFILES)('profile %s', (profile) => {
       if (host.failed === null) return null;
       const what = `step ${nth}: ${host.failed}`;
       noDefect(machine, what);
-      const path = '/sys/class/nvme/nvme0/state';
-      const state = machine.sysfs.exists(path) ? machine.sysfs.read(path).trim() : 'unbound';
-      expect(['live', 'dead', 'unbound'], what).toContain(state);
+      const state = stateOf(machine);
+      expect(['live', 'dead', 'gone'], what).toContain(state);
       outcomes.set(state, (outcomes.get(state) ?? 0) + 1);
       if (state === 'live' && machine.sysfs.exists('/sys/block/nvme0n1')) await works(machine);
       expect(await leftBehind(machine), what).toEqual([]);
@@ -96,7 +96,7 @@ describe.each(PROFILES)('profile %s', (profile) => {
       return host.failed;
     });
     expect(outcomes.get('live')).toBeGreaterThan(0);
-    expect((outcomes.get('dead') ?? 0) + (outcomes.get('unbound') ?? 0)).toBeGreaterThan(0);
+    expect((outcomes.get('dead') ?? 0) + (outcomes.get('gone') ?? 0)).toBeGreaterThan(0);
   });
 
   it('ends I/O with an error or after a retry when its mapping fails, and loses no memory', async () => {

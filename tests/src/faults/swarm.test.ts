@@ -6,6 +6,7 @@ import { createMachine, type Machine, PROFILES } from '@nvme-stack/machine';
 import type { FaultKind, FaultRule } from '@nvme-stack/nvme-controller';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { codeOf, firstDifference, KIB, log, NVME_BDF, pattern } from '../features/bench.js';
 
 const CHUNK = 8 * KIB;
@@ -122,10 +123,7 @@ async function undergo(machine: Machine, plan: { seed: number; faults: FaultRule
 }
 
 function ready(machine: Machine): boolean {
-  const state = '/sys/class/nvme/nvme0/state';
-  return (
-    machine.sysfs.exists(state) && machine.sysfs.read(state) === 'live\n' && machine.sysfs.exists('/sys/block/nvme0n1')
-  );
+  return stateOf(machine) === 'live' && machine.sysfs.exists('/sys/block/nvme0n1');
 }
 
 /** A reset of 4.13 waits for ever for a command that is lost in it: era-hangs.test.ts. */

@@ -43,25 +43,41 @@ const MODERN_CORE = {
   default_ps_max_latency_us: '100000',
   force_apst: 'N',
   io_timeout: '30',
+  iopolicy: 'numa',
   max_retries: '5',
+  multipath: 'Y',
   shutdown_timeout: '5',
 };
 const V4_10_CORE = { admin_timeout: '60', io_timeout: '30', max_retries: '5', shutdown_timeout: '5' };
 
 describe('parameters', () => {
   it.each([
-    ['6.12', MODERN, MODERN_CORE],
+    ['6.12', MODERN, { ...MODERN_CORE, disable_pi_offsets: 'N' }],
     ['6.1', MODERN, MODERN_CORE],
     [
       '4.13',
       { max_host_mem_size_mb: '128', use_cmb_sqes: 'Y' },
-      { ...V4_10_CORE, default_ps_max_latency_us: '100000', force_apst: 'N' },
+      { ...V4_10_CORE, default_ps_max_latency_us: '100000', force_apst: 'N', streams: 'N' },
     ],
     ['4.10', { use_cmb_sqes: 'Y' }, V4_10_CORE],
   ] as const)('of both modules on %s are those of that kernel', async (profile, nvme, core) => {
     const machine = await loaded(profile);
     expect(shown(machine, NVME)).toEqual(nvme);
     expect(shown(machine, CORE)).toEqual(core);
+  });
+
+  it.each([
+    ['6.12', 'queue-depth'],
+    ['6.1', 'round-robin'],
+  ] as const)('iopolicy takes the names of policies on %s, and multipath is settled', async (profile, last) => {
+    const machine = await loaded(profile);
+    const file = `${CORE}/iopolicy`;
+    await machine.sysfs.write(file, `${last} or so\n`);
+    expect(machine.sysfs.read(file)).toBe(`${last}\n`);
+    expect(await codeOf(machine.sysfs.write(file, 'fastest'))).toBe('EINVAL');
+    if (profile === '6.1') expect(await codeOf(machine.sysfs.write(file, 'queue-depth'))).toBe('EINVAL');
+    expect(machine.sysfs.read(file)).toBe(`${last}\n`);
+    expect(await codeOf(machine.sysfs.write(`${CORE}/multipath`, 'N'))).not.toBe(null);
   });
 
   it.each([

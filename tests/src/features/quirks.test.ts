@@ -187,6 +187,24 @@ describe('a quirk', () => {
     expect(await codeOf(plain.sysfs.write(limit, '60000'))).toBe(null);
   });
 
+  it('NO_SECONDARY_TEMP_THRESH: sensors beside the composite temperature have no limits', async () => {
+    // TST1 of the SMART log: 310 K.
+    const faults = {
+      faults: [{ kind: 'corrupt', command: 'getLogPage', lid: 2, offsetBytes: 200, replace: [0x36, 1] }],
+    };
+    const files = async (device: readonly [number, number]): Promise<string[]> => {
+      const machine = await withDevice(device, { faults } as Nvme);
+      expect(await machine.sysfs.cat(`${CTRL}/hwmon0/temp2_input`)).toBe('36850\n');
+      return machine.sysfs.list(`${CTRL}/hwmon0`).filter((name) => /^temp[12]_m/.test(name));
+    };
+    for (const device of [
+      [0x2646, 0x5013],
+      [0x1fa0, 0x2283],
+    ] as const)
+      expect(await files(device)).toEqual(['temp1_max', 'temp1_min']);
+    expect(await files(PLAIN)).toEqual(['temp1_max', 'temp1_min', 'temp2_max', 'temp2_min']);
+  });
+
   it('DISABLE_WRITE_ZEROES: zeroes are not left to the controller', async () => {
     const machine = await withDevice([0x1cc4, 0x6303]);
     expect(machine.sysfs.read(`${QUEUE}/write_zeroes_max_bytes`)).toBe('0\n');

@@ -9,6 +9,7 @@ import {
 import type { FaultRule } from '@nvme-stack/nvme-controller';
 import { createPlatformSim } from '@nvme-stack/platform-sim';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { codeOf, firstDifference, leftBehind, log, NVME_BDF, pattern, running } from './bench.js';
 import { featuresSet } from './device-events.js';
 
@@ -58,14 +59,15 @@ interface LaptopOptions {
   readonly storageD3Enable?: boolean;
   readonly params?: Readonly<Record<string, unknown>>;
   readonly nvme?: Nvme;
+  readonly dmi?: MachineDescription['dmi'];
 }
 
 async function laptop(
   profile: (typeof PROFILES)[number],
   faults: FaultRule[] = [],
-  { aspm = true, storageD3Enable = false, params = {}, nvme = LAPTOP }: LaptopOptions = {},
+  { aspm = true, storageD3Enable = false, params = {}, nvme = LAPTOP, dmi = {} }: LaptopOptions = {},
 ): Promise<Machine> {
-  const description: MachineDescription = { profile, cpus: 2, nvme: [{ ...nvme, faults: { faults } }] };
+  const description: MachineDescription = { profile, cpus: 2, dmi, nvme: [{ ...nvme, faults: { faults } }] };
   const machine = await createMachine(description, behindPort(storageD3Enable));
   const { pciBus } = machine.subsystems;
   await machine.task('firmware', async () => {
@@ -145,6 +147,53 @@ describe('a sleep that leaves the power on', () => {
 
   it.each(['4.13', '4.10'] as const)('is no matter of firmware for %s', async (profile) => {
     expect(log(await laptop(profile, [], { storageD3Enable: true }))).not.toContain(PLATFORM_QUIRK);
+  });
+
+  describe('on a machine that is known by its name', () => {
+    const LENOVO = { boardVendor: 'LENOVO', boardName: 'LNVNB161216' };
+    const PM981: Nvme = { ...LAPTOP, pci: { vendorId: 0x144d, deviceId: 0xa808 } };
+    const EVO990: Nvme = { ...LAPTOP, pci: { vendorId: 0x144d, deviceId: 0xa80d } };
+    const LITEON: Nvme = { ...LAPTOP, pci: { vendorId: 0x14a4, deviceId: 0x1234 }, firmware: '22301111' };
+
+    /** What a sleep did: states chosen, and shutdowns. */
+    async function slept(...args: Parameters<typeof laptop>): Promise<[(number | 'get')[], number]> {
+      const machine = await laptop(...args);
+      const from = machine.trace.entries.length;
+      await machine.suspend('freeze');
+      const result: [(number | 'get')[], number] = [powerCommands(machine, from), shutDowns(machine, from)];
+      await machine.resume();
+      await machine.settle();
+      await dataIsThere(machine);
+      expect(await leftBehind(machine)).toEqual([]);
+      return result;
+    }
+
+    it.each(['6.12', '6.1'] as const)('shuts a drive down that does not wake there (%s)', async (profile) => {
+      expect(await slept(profile, [], { nvme: PM981, dmi: LENOVO })).toEqual([[], 1]);
+      const other = { ...LENOVO, boardName: 'LNVNB161217' };
+      for (const dmi of [{}, other]) expect(await slept(profile, [], { nvme: PM981, dmi })).toEqual([['get', 2], 0]);
+      expect(await slept(profile, [], { dmi: LENOVO })).toEqual([['get', 2], 0]);
+    });
+
+    it.each(['6.12', '6.1'] as const)(
+      'does not do as firmware asks where that is known as an error (%s)',
+      async (profile) => {
+        const asked = { nvme: EVO990, storageD3Enable: true };
+        expect(await slept(profile, [], { ...asked, dmi: { boardName: 'GMxPXxx' } })).toEqual([['get', 2], 0]);
+        expect(await slept(profile, [], { ...asked, dmi: { boardName: 'GMxPXx' } })).toEqual([[], 1]);
+        const machine = await laptop(profile, [], { ...asked, dmi: { boardName: 'GMxPXxx' } });
+        expect(log(machine)).not.toContain(PLATFORM_QUIRK);
+      },
+    );
+
+    it.each(['6.12', '6.1'] as const)(
+      'shuts a drive down whose firmware revision races there (%s)',
+      async (profile) => {
+        expect(await slept(profile, [], { nvme: LITEON })).toEqual([[], 1]);
+        expect(await slept(profile, [], { nvme: { ...LITEON, firmware: '22301112' } })).toEqual([['get', 2], 0]);
+        expect(await slept(profile, [], { nvme: { ...LITEON, firmware: '2230111' } })).toEqual([['get', 2], 0]);
+      },
+    );
   });
 
   describe('with host memory lent to the controller', () => {
@@ -261,7 +310,7 @@ describe('a sleep that gives the power to firmware', () => {
     expect(machine.procfs.read('/proc/interrupts')).not.toContain('nvme0q');
     await machine.resume();
     await machine.settle();
-    expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    expect(stateOf(machine)).toBe('live');
     await dataIsThere(machine);
     expect(await leftBehind(machine)).toEqual([]);
   });

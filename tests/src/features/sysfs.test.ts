@@ -21,7 +21,7 @@ const CTRL: Files = {
   transport: 'pcie\n',
 };
 
-/** As Linux shows QEMU's controller of 7.2 (mdts 7); max_segments is 6.12's. */
+/** As Linux shows QEMU's controller of 7.2 (mdts 7); max_segments and max_integrity_segments are 6.12's. */
 const QUEUE: Files = {
   add_random: '0\n',
   chunk_sectors: '0\n',
@@ -39,7 +39,7 @@ const QUEUE: Files = {
   logical_block_size: '512\n',
   max_discard_segments: '256\n',
   max_hw_sectors_kb: '512\n',
-  max_integrity_segments: '0\n',
+  max_integrity_segments: '1\n',
   max_sectors_kb: '512\n',
   max_segment_size: '4294967295\n',
   max_segments: '128\n',

@@ -233,8 +233,11 @@ describe('a command that takes too long, in the words of each era', () => {
     });
     const from = log(machine).length;
     const data = pattern(4 * KIB, 5);
-    await machine.disk('nvme0n1').write(0, data);
+    const isOld = profile === '4.13' || profile === '4.10';
+    // What is as old as its time-out is not sent again by the older kernels.
+    expect(await codeOf(machine.disk('nvme0n1').write(0, data))).toBe(isOld ? 'EIO' : null);
     await faults.clear();
+    if (isOld) await machine.disk('nvme0n1').write(0, data);
     expect(firstDifference(await machine.disk('nvme0n1').read(0, data.length), data)).toBe(-1);
     const lines = log(machine).slice(from);
     await machine.settle();

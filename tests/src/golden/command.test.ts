@@ -91,7 +91,7 @@ describe('golden', () => {
       'close',
     ]);
     expect(description).toMatchObject({ profile: '6.12', cpus: 4, trace: 'full', nvme: [{ preset: 'qemu-7.2' }] });
-    expect(out).toContain(`${IO} (function calls of I/O): 87 missing, 0 inverted, 0 different\n`);
+    expect(out).toContain(`${IO} (function calls of I/O): 89 missing, 0 inverted, 0 different\n`);
     expect(out).toContain(`  missing   ${IO}:3: submit_bio_noacct below submit_bio\n`);
     expect(out).not.toContain(`${IO}:2:`);
     expect(out).toContain(`  missing   ${DEVICE}:2: read of register 0x1c\n`);

@@ -12,7 +12,11 @@ import { type CallLine, type GoldenThread, splitThreads } from './threads.js';
 
 /** Compares a capture of kind ftrace-insmod or ftrace-io with the entries of the same part of our run. */
 export function compareCalls(capture: CaptureFile, entries: readonly TraceEntry[]): Comparison {
-  const all = splitThreads(capture.lines);
+  return compareThreads(splitThreads(capture.lines), entries);
+}
+
+/** Compares captured threads and interrupts with the entries of the same part of our run. */
+export function compareThreads(all: readonly GoldenThread[], entries: readonly TraceEntry[]): Comparison {
   const related = all.filter((thread) => !isUnrelatedWork(thread.root));
   const leftOut: CallLine[] = [];
   const threads = related.flatMap((thread) => {

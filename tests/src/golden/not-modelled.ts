@@ -11,8 +11,6 @@ export interface NotModelled {
 
 export const NOT_MODELLED: readonly NotModelled[] = [
   { symbols: 'nvme_auth_*', reason: 'in-band authentication, of fabrics only' },
-  { symbols: 'nvme_mpath_*', reason: 'native multipath: there is one path' },
-  { symbols: '*integrity*', reason: 'block integrity metadata: the namespaces have none' },
   { symbols: 'blk_cgroup_*', reason: 'block cgroups' },
   { symbols: '*wbt*', reason: 'write-back throttling' },
   {

@@ -3,6 +3,7 @@ import { REQ_OP_READ } from '@nvme-stack/blk-mq/ports';
 import { Completion, complete, waitForCompletion } from '@nvme-stack/kernel';
 import type { KernelProfile, TraceEntry } from '@nvme-stack/kernel/ports';
 import { createMachine, type Machine, type MachineDescription, type MachineOptions } from '@nvme-stack/machine';
+import { stateOf } from '../controller-state.js';
 
 export const ALL: readonly KernelProfile[] = ['6.12', '6.1', '4.13', '4.10'];
 /** Kernels whose insmod returns before the controller is live. */
@@ -100,9 +101,9 @@ export function log(machine: Machine): string[] {
     .filter((line) => !/^pci(_bus| )|^PCI host/.test(line));
 }
 
-/** The controller's state as sysfs shows it. */
+/** The controller's state. */
 export function state(machine: Machine): string {
-  return machine.sysfs.read('/sys/class/nvme/nvme0/state').trim();
+  return stateOf(machine);
 }
 
 /** Unloads both modules and says what is left of them. */

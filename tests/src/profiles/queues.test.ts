@@ -4,7 +4,7 @@ import type { MachineOptions } from '@nvme-stack/machine';
 import type { FaultPlan } from '@nvme-stack/nvme-controller/ports';
 import { createPciBus } from '@nvme-stack/pci-bus';
 import { describe, expect, it } from 'vitest';
-import { firstDifference, KIB, leftBehind, log, pattern } from '../features/bench.js';
+import { codeOf, firstDifference, KIB, leftBehind, log, pattern } from '../features/bench.js';
 import { ALL, NVME_BDF, OLD, plugged, READS, running } from './bench.js';
 
 const SQE_WORDS = 16;
@@ -106,11 +106,13 @@ describe('an entry for nobody', () => {
     const faults = { faults: [{ kind: 'completion', command: 'write', cid: 0x7ff, times: 1 }] } as const;
     const machine = await running(profile, { cpus: 1, nvme: [{ faults, namespaces: [{ sizeMiB: 8 }] }] });
     const data = pattern(4 * KIB);
-    await machine.disk('nvme0n1').write(0, data);
+    // A command as old as its time-out is not sent again by the older kernels.
+    expect(await codeOf(machine.disk('nvme0n1').write(0, data))).toBe(OLD.includes(profile) ? 'EIO' : null);
     const lines = log(machine);
     const reported = lines.findIndex((line) => line.includes('invalid id 2047 completed on queue 1'));
     expect(reported).toBeGreaterThan(0);
     expect(lines.slice(reported).some((line) => /timeout, aborting/.test(line))).toBe(true);
+    if (OLD.includes(profile)) await machine.disk('nvme0n1').write(0, data);
     expect(firstDifference(await machine.disk('nvme0n1').read(0, data.length), data)).toBe(-1);
     expect(await leftBehind(machine)).toEqual([]);
   });

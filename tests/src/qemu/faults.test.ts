@@ -1,4 +1,5 @@
 /** Faults from QEMU's side, through the whole stack: media errors, slowness, a card pulled out, bus mastering, resets. */
+import type { MachineDevice } from '@nvme-stack/machine';
 import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
 import { MEDIUM, type QemuOptions } from '@nvme-stack/platform-qemu/node';
 import { describe, expect, it } from 'vitest';
@@ -104,22 +105,21 @@ describe.skipIf(missing !== null)('on QEMU', () => {
     };
     await withQemu(options, async (on) => {
       const { machine } = on;
-      const platform = machine.subsystems.platform as unknown as {
-        unplug(address: object): void;
-        replug(address: object, properties: object): void;
-      };
-      const place = { slot: PORT, behindPort: true };
       await machine.modprobe('nvme');
       const disk = machine.disk('nvme0n1');
       const reads = Array.from({ length: 16 }, (_, n) => codeOf(disk.read(n * 64 * KIB, 64 * KIB)));
-      await machine.task('hand', async () => platform.unplug(place));
+      const card = machine.slot(`port${PORT}`).device as MachineDevice;
+      expect(card.bdf).toBe('0000:01:00.0');
+      await machine.device(card.bdf).unplug();
       const codes = await Promise.all(reads);
       expect(codes.filter((code) => code !== 'none' && code !== 'EIO' && code !== 'ENODEV')).toEqual([]);
       expect(codes).toContain('EIO');
       await machine.settle();
       expect(() => machine.disk('nvme0n1')).toThrow('there is no disk nvme0n1');
       expect(machine.sysfs.exists('/sys/class/nvme/nvme0')).toBe(false);
-      await machine.task('hand', async () => platform.replug(place, { serial: 'second', drive: 'spare' }));
+      await expect(machine.plug({ serial: 'second' })).rejects.toThrow('machine.plug.port is missing');
+      const next = await machine.plug({ port: `port${PORT}`, serial: 'second', properties: { drive: 'spare' } });
+      expect(next.bdf).toBe('0000:01:00.0');
       await machine.settle();
       expect(machine.sysfs.read('/sys/class/nvme/nvme0/serial').trim()).toBe('second');
       expect(machine.disk('nvme0n1').sizeBytes).toBe(8 * MIB);

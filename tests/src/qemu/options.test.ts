@@ -1,7 +1,11 @@
 /** Devices of other makes under QEMU's names, on QEMU and on our own controller. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Disk, MachineDescription, MachineNvme } from '@nvme-stack/machine';
 import { createMachine, qemuOptions } from '@nvme-stack/machine/node';
 import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
+import { NvmeIdNs } from '@nvme-stack/nvme-protocol';
 import { describe, expect, it } from 'vitest';
 import { KIB, MIB, missing, pattern, same, TROUBLE, withQemu } from './with-qemu.js';
 
@@ -39,6 +43,27 @@ describe.each(PLATFORMS)('on platform %s', (platform) => {
     }
     await machine.rmmod('nvme');
     expect(machine.dmesg().join('\n')).not.toMatch(TROUBLE);
+  });
+
+  it.each([
+    ['ms, mset, pi and pil', { properties: { ms: 16, mset: 1, pi: 2, pil: 1 }, namespaces: [{ sizeMiB: 4 }] }],
+    [
+      'fields of the namespace',
+      {
+        namespaces: [
+          { sizeMiB: 4, metadataBytes: 16, metadataExtended: true, protectionType: 2, protectionFirst: true } as const,
+        ],
+      },
+    ],
+  ])('metadata and protection information, by %s', async (_how, nvme) => {
+    await using machine = await machineOf(platform, [nvme]);
+    await machine.modprobe('nvme');
+    const data = new Uint8Array(4096);
+    expect(await machine.ioctl('/dev/nvme0', NVME_IOCTL_ADMIN_CMD, { opcode: 6, nsid: 1, data })).toBe(0);
+    const { nsze, flbas, dps } = NvmeIdNs.decode(data);
+    // 512-byte blocks with 16 bytes of metadata behind them, the first eight of which are protection of type 2.
+    expect([nsze, flbas, dps]).toEqual([Math.floor((4 * MIB) / 528), 0x12, 0x0a]);
+    await machine.rmmod('nvme');
   });
 
   it('two controllers', async () => {
@@ -103,6 +128,28 @@ describe.each(PLATFORMS)('on platform %s', (platform) => {
     expect(machine.leaks()).toEqual([]);
   });
 
+  it('a controller behind a root port, which is pulled; and another one, with an image, in an empty slot', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bays-'));
+    const file = join(folder, 'card.img');
+    writeFileSync(file, pattern(0, 8 * MIB, 5));
+    const rootPorts = [{ slot: 4 }, { slot: 6 }];
+    await using machine = await machineOf(platform, [{ port: 'port4', namespaces: [{ sizeMiB: 4 }] }], { rootPorts });
+    await machine.modprobe('nvme');
+    await machine.settle();
+    expect(machine.disk('nvme0n1').sizeBytes).toBe(4 * MIB);
+    expect([machine.slot('port4').device?.bdf, machine.slot('port6').device]).toEqual(['0000:01:00.0', null]);
+    await machine.device('01:00.0').unplug();
+    await machine.settle();
+    expect(machine.sysfs.exists('/sys/class/nvme/nvme0')).toBe(false);
+    const card = await machine.plug({ port: 'port6', serial: 'SECOND', namespaces: [{ file }] });
+    await machine.settle();
+    expect([card.bdf, machine.sysfs.read('/sys/class/nvme/nvme0/serial').trim()]).toEqual(['0000:02:00.0', 'SECOND']);
+    expect(same(await machine.disk('nvme0n1').read(64 * KIB, 64 * KIB), pattern(64 * KIB, 64 * KIB, 5))).toBe(true);
+    await machine.rmmod('nvme');
+    expect(machine.dmesg().join('\n')).toContain('Slot(6): ');
+    rmSync(folder, { recursive: true });
+  });
+
   it('the Intel identity, for which the driver asks nothing but CNS 0 and 1', async () => {
     const properties = { 'use-intel-id': platform === 'qemu' ? 'on' : true };
     await using machine = await machineOf(platform, [{ properties, namespaces: [{ sizeMiB: 4 }] }]);
@@ -119,7 +166,8 @@ describe('what only one of them has', () => {
     expect(await refusal(machineOf('sim', nvme))).toBe(
       'RangeError: machine.nvme[0].properties.zoned.zasl is only QEMU\'s to offer; allowed with platform "sim": ' +
         'serial, mdts, aerl, max_ioqpairs, msix_qsize, cmb_size_mb, legacy-cmb, sriov_max_vfs, sriov_vq_flexible, ' +
-        'sriov_vi_flexible, sriov_max_vq_per_vf, sriov_max_vi_per_vf, use-intel-id, logical_block_size',
+        'sriov_vi_flexible, sriov_max_vq_per_vf, sriov_max_vi_per_vf, use-intel-id, logical_block_size, ' +
+        'ms, mset, pi, pil',
     );
   });
 
@@ -147,7 +195,8 @@ describe('what only one of them has', () => {
     const described: MachineDescription = {
       nvme: [{ serial: 's', mdts: 3, namespaces: [{ sizeMiB: 1, readOnly: true }], properties: { zoned: true } }],
     };
-    expect(qemuOptions({ memoryMiB: 32, ...described } as never).controllers).toEqual([
+    const resolved = { memoryMiB: 32, rootPorts: [], functions: [], ...described };
+    expect(qemuOptions(resolved as never).controllers).toEqual([
       {
         slot: 3,
         serial: 's',
@@ -155,6 +204,22 @@ describe('what only one of them has', () => {
         namespaces: [{ sizeBytes: MIB, readOnly: true, properties: {} }],
       },
     ]);
+  });
+
+  it('puts controllers behind QEMU’s root ports', () => {
+    const rootPorts = [{ slot: 5, name: 'port5' }, { slot: 6 }];
+    const nvme = [{ port: 'port5', namespaces: [] }, { namespaces: [] }];
+    const options = qemuOptions({ memoryMiB: 32, functions: [], rootPorts, nvme } as never);
+    const common = { properties: {}, namespaces: [] };
+    expect([options.controllers, options.emptyPorts]).toEqual([
+      [
+        { slot: 5, behindPort: true, ...common },
+        { slot: 3, ...common },
+      ],
+      [6],
+    ]);
+    const named = { memoryMiB: 32, functions: [], rootPorts: [{ slot: 5, name: 'bay' }], nvme };
+    expect(() => qemuOptions(named as never)).toThrow("machine.rootPorts[0].name is not QEMU's to choose");
   });
 
   it.skipIf(missing !== null)('comes through QEMU: virtual functions', async () => {

@@ -1,6 +1,6 @@
 /** What nvme_init makes and gives back, on the kernels that differ in it; the bus has no devices. */
 import { createBlkMq } from '@nvme-stack/blk-mq';
-import { createDeviceCore } from '@nvme-stack/device-core';
+import { createDeviceCore, createDmi } from '@nvme-stack/device-core';
 import { createIrqs } from '@nvme-stack/irq';
 import type { KernelProfile } from '@nvme-stack/kernel';
 import { createTestKernel } from '@nvme-stack/kernel/testing';
@@ -31,7 +31,8 @@ async function loaded(profile: KernelProfile, failures: Failures = {}) {
   const pciBus = createPciBus({ kernel, deviceCore, irqs, workqueues });
   const blkMq = createBlkMq({ kernel, deviceCore, workqueues, irqs });
   const nvmeCore = createNvmeCore({ kernel, blkMq, deviceCore, workqueues });
-  const driver = createNvmePciDriver({ kernel, nvmeCore, pciBus, blkMq, deviceCore, irqs, workqueues });
+  const dmi = createDmi({ kernel, deviceCore }, {});
+  const driver = createNvmePciDriver({ kernel, nvmeCore, pciBus, blkMq, deviceCore, irqs, workqueues, dmi });
   const run = <T>(body: () => Promise<T>): Promise<T> => door.call('insmod', body);
   const info = { author: 'Matthew Wilcox', license: 'GPL', version: '1.0' };
   await run(async () => {

@@ -2,6 +2,7 @@
 import { createMachine, type Machine, type MachineParts, PROFILES } from '@nvme-stack/machine';
 import { createNvmeController } from '@nvme-stack/nvme-controller';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { pathTo, spanOf, symbolsSince } from './call-paths.js';
 import { SriovController } from './sriov-controller.js';
 
@@ -79,7 +80,7 @@ describe.each(PROFILES)('on %s', (profile) => {
     ]);
     expect(path.slice(-BIND.length)).toEqual(BIND);
     expect(path).not.toContain('bus_add_driver');
-    expect(machine.sysfs.read('/sys/class/nvme/nvme1/state')).toBe('live\n');
+    expect(stateOf(machine, 'nvme1')).toBe('live');
   });
 
   // @acceptance 2 6

@@ -3,6 +3,8 @@ import { createMachine, type Machine, type MachineDescription, type MachineNvme 
 import { NVME_IOCTL_ADMIN_CMD } from '@nvme-stack/nvme-core/ports';
 import { codeOf } from '../features/bench.js';
 
+export { stateOf } from '../controller-state.js';
+
 export const PF = '0000:00:03.0';
 const DEVICES = '/sys/bus/pci/devices';
 
@@ -10,13 +12,21 @@ const DEVICES = '/sys/bus/pci/devices';
 export const bdf = (vf: number): string => `0000:00:03.${vf}`;
 
 /** A machine with one controller of one 4 MiB namespace that may have three virtual functions. */
-export function machineOf(nvme: Partial<MachineNvme> = {}, more: MachineDescription = {}): Promise<Machine> {
-  return createMachine({
+export async function machineOf(nvme: Partial<MachineNvme> = {}, more: MachineDescription = {}): Promise<Machine> {
+  const machine = await createMachine({
     cpus: 2,
     memoryMiB: 32,
     nvme: [{ sriovMaxVfs: 3, namespaces: [{ sizeMiB: 4 }], ...nvme }],
     ...more,
   });
+  await withoutMultipath(machine);
+  return machine;
+}
+
+/** Every function's controller has a disk of its own; with multipath they would all be paths of one. */
+export async function withoutMultipath(machine: Machine): Promise<void> {
+  const knows = ['6.12', '6.1'].includes(machine.description.profile);
+  if (knows) await machine.modprobe('nvme_core', { multipath: false });
 }
 
 /** Virtual functions as QEMU's: what each has is to be said by Virtualization Management. */
@@ -49,9 +59,6 @@ export function controllerOf(machine: Machine, vf: number): string | null {
   const path = `${DEVICES}/${bdf(vf)}/nvme`;
   return machine.sysfs.exists(path) ? (machine.sysfs.list(path).find((name) => /^nvme\d+$/.test(name)) ?? null) : null;
 }
-
-export const stateOf = (machine: Machine, name: string): string =>
-  machine.sysfs.read(`/sys/class/nvme/${name}/state`).trim();
 
 export const ASSIGN = 8;
 export const ONLINE = 9;

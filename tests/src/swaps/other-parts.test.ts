@@ -105,7 +105,7 @@ describe('an executor with one list and no queues', () => {
 });
 
 describe('workqueues with a task for every work', () => {
-  workqueuesContract({ describe, it, expect }, () => {
+  workqueuesContract({ describe, it, expect }, 'a task for every work', () => {
     const { kernel, door } = createTestKernel();
     return { kernel, door, workqueues: createTaskWorkqueues({ kernel }) };
   });

@@ -4,7 +4,6 @@
 export const NOT_THERE: readonly (readonly [RegExp, string])[] = [
   [/\/nvme0n\d\/trace(\/|$)/, 'blktrace is not modelled'],
   [/\/firmware_node$/, 'there is no ACPI: the PCI host bridge is found by the board'],
-  [/\/(iopolicy|parameters\/multipath)$/, 'namespaces have one path, as in a kernel without CONFIG_NVME_MULTIPATH'],
 ];
 
 /** What is not compared of a file: addresses, times, and numbers that depend on what else the machine has. */
@@ -38,6 +37,7 @@ export function blurred(path: string, line: string): string {
 /** Names that Linux 6.12 has beside those of 6.1, by the directory they stand in. */
 export const ADDED_IN_6_12: readonly (readonly [RegExp, readonly string[]])[] = [
   [/\/nvme0$/, ['passthru_err_log_enabled']],
+  [/\/nvme_core\/parameters$/, ['disable_pi_offsets']],
   [/\/nvme0n\d$/, ['csi', 'metadata_bytes', 'nuse', 'passthru_err_log_enabled']],
 ];
 
@@ -45,4 +45,6 @@ export const ADDED_IN_6_12: readonly (readonly [RegExp, readonly string[]])[] = 
 export const CHANGED_IN_6_12: Readonly<Record<string, string>> = {
   // NVME_MAX_SEGS
   '/sys/block/nvme0n1/queue/max_segments': 'F 444 128|',
+  // Every queue of a PCI controller.
+  '/sys/block/nvme0n1/queue/max_integrity_segments': 'F 444 1|',
 };

@@ -1,9 +1,7 @@
 import { NVME_IOCTL_SUBSYS_RESET, PROFILES } from '@nvme-stack/machine';
 import { describe, expect, it } from 'vitest';
+import { stateOf } from '../controller-state.js';
 import { codeOf, KIB, leftBehind, log, pattern, running, SECOND_NS } from '../features/bench.js';
-
-const state = (machine: Awaited<ReturnType<typeof running>>) =>
-  machine.sysfs.read('/sys/class/nvme/nvme0/state').trim();
 
 /** What the log says of the way back. */
 const RECOVERY = {
@@ -32,9 +30,11 @@ describe.each(PROFILES)('NVME_IOCTL_SUBSYS_RESET on profile %s', (profile) => {
       await machine.settle();
       expect(log(machine).slice(lines).join('\n')).toMatch(RECOVERY[profile]);
     }
+    // A read that finds out by its time-out is not sent again by 4.13.
+    if (profile === '4.13') expect(await codeOf(machine.disk('nvme0n1').read(0, 4 * KIB))).toBe('EIO');
     expect(await machine.disk('nvme0n1').read(0, 4 * KIB)).toEqual(data);
     await machine.run(5 * SECOND_NS);
-    expect(state(machine)).toBe('live');
+    expect(stateOf(machine)).toBe('live');
     expect(log(machine).slice(lines).join('\n')).toMatch(RECOVERY[profile]);
     expect(await leftBehind(machine)).toEqual([]);
   });

@@ -2,7 +2,9 @@
 
 import type { AttributeGroup, Device } from '@nvme-stack/device-core/ports';
 import type { Kernel, ScatterList } from '@nvme-stack/kernel';
-import type { Bio, BlkPlug } from './bio.js';
+import type { WorkStruct } from '@nvme-stack/workqueue/ports';
+import type { Bio, BioList, BlkPlug, WriteHints } from './bio.js';
+import type { BioIntegrityPayload } from './integrity.js';
 import type { BlkStatus } from './operations.js';
 import type {
   BlkMqQueueMap,
@@ -21,7 +23,7 @@ import type {
 export interface BlkMq {
   readonly kernel: Kernel;
 
-  /** Makes `kblockd`, once, at boot; without it the first queue does. Task context. @kernel block/blk-core.c blk_dev_init */
+  /** Makes `kblockd` and `kintegrityd`, once, at boot; without it the first queue does. Task context. @kernel block/blk-core.c blk_dev_init */
   blkDevInit(): void;
 
   /** Allocates tags and requests (calls initRequest). Throws EINVAL, ENOMEM. Task context. @kernel block/blk-mq.c blk_mq_alloc_tag_set */
@@ -40,6 +42,18 @@ export interface BlkMq {
   blkMqDestroyQueue(q: RequestQueue): Promise<void>;
   /** A queue with a disk, not yet live. Trace __blk_mq_alloc_disk. @kernel block/blk-mq.c __blk_mq_alloc_disk */
   blkMqAllocDisk(set: BlkMqTagSet, limits: Partial<QueueLimits> | null, queuedata: unknown): Gendisk;
+  /** A disk whose operations have `submitBio`, not yet live; null: nothing is known of the limits. Throws EINVAL for impossible ones. Task context. @kernel block/genhd.c __blk_alloc_disk */
+  blkAllocDisk(limits: Partial<QueueLimits> | null, numaNode: number): Gendisk;
+  /** Before the disk goes live, and `suppressPartScan` also afterwards. @kernel include/linux/blkdev.h GENHD_FL_HIDDEN, GD_SUPPRESS_PART_SCAN */
+  setDiskFlags(disk: Gendisk, flags: { readonly hidden?: boolean; readonly suppressPartScan?: boolean }): void;
+  /** Whether bios for a bio-based disk may be polled for. @kernel include/linux/blkdev.h BLK_FEAT_POLL */
+  setQueuePoll(q: RequestQueue, canPoll: boolean): void;
+  /** Limits that touch nothing, to stack others on. @kernel block/blk-settings.c blk_set_stacking_limits */
+  blkSetStackingLimits(): QueueLimits;
+  /** What a disk over disks of both limits can do. @kernel block/blk-settings.c blk_stack_limits */
+  blkStackLimits(top: QueueLimits, bottom: QueueLimits): QueueLimits;
+  /** Tells userland of a live disk. Any context. @kernel block/genhd.c disk_uevent */
+  diskUevent(disk: Gendisk, action: 'change'): void;
   /** Names it before it goes live. */
   setDiskName(disk: Gendisk, name: string, ops: BlockDeviceOperations, priv: unknown): void;
   /** Throws EINVAL for impossible limits; nothing changes then. @kernel block/blk-settings.c queue_limits_commit_update */
@@ -63,12 +77,30 @@ export interface BlkMq {
   allocBio(maxVecs: number): Bio;
   /** Never sleeps. Any context. @kernel block/blk-core.c submit_bio */
   submitBio(bio: Bio): void;
+  /** Passes a bio that is under way on to `bio.disk`; from within a disk's `submitBio` it is submitted when that has returned. Any context with a CPU. @kernel block/blk-core.c submit_bio_noacct */
+  submitBioNoacct(bio: Bio): void;
+  /** The part of a bio that its disk's limits allow, the rest being submitted after it; null: it has ended. Within a disk's `submitBio`. @kernel block/blk-merge.c bio_split_to_limits */
+  bioSplitToLimits(bio: Bio): Bio | null;
+  /** Ends a bio that is under way. Any context. @kernel include/linux/bio.h bio_io_error */
+  bioIoError(bio: Bio): void;
+  /** Emits trace event block_bio_remap: `bio` was sent to `from`. @kernel include/trace/events/block.h block_bio_remap */
+  traceBlockBioRemap(bio: Bio, from: Gendisk): void;
+  /** Moves a request's bios behind those of `list`; the request has no data then, and can be ended. Any context. @kernel block/blk-core.c blk_steal_bios */
+  blkStealBios(list: BioList, rq: Request): void;
+  /** Counts the start of I/O on a disk as a whole; returns the time. Any context. @kernel block/blk-core.c bdev_start_io_acct */
+  bdevStartIoAcct(disk: Gendisk, op: number): number;
+  /** And its end. @kernel block/blk-core.c bdev_end_io_acct */
+  bdevEndIoAcct(disk: Gendisk, op: number, sectors: number, startNs: number): void;
+  /** Any context; false when it is queued already. @kernel block/blk-core.c kblockd_schedule_work */
+  kblockdScheduleWork(work: WorkStruct): boolean;
   /** Task context; returns the status. @kernel block/bio.c submit_bio_wait */
   submitBioWait(bio: Bio): Promise<BlkStatus>;
   /** Polls for a REQ_POLLED bio; returns how many completed. @kernel block/blk-core.c bio_poll */
   bioPoll(bio: Bio): number;
   /** Whoever writes for user space plugs, so that the request goes out when the task sleeps. @kernel block/fops.c blkdev_write_iter */
   readonly writesArePlugged: boolean;
+  /** What becomes of `Bio.writeHint`. */
+  readonly writeHints: WriteHints;
   /** @kernel block/blk-core.c blk_start_plug */
   blkStartPlug(): BlkPlug;
   /** Issues what gathered. @kernel block/blk-core.c blk_finish_plug */
@@ -90,6 +122,17 @@ export interface BlkMq {
   /** Attaches physical pieces as data of a driver-private request. @kernel block/blk-map.c blk_rq_map_kern */
   blkRqMapKern(rq: Request, physAddr: number, lengthBytes: number): void;
   blkRqMapPages(rq: Request, addrs: readonly number[], lengths: readonly number[]): void;
+  /**
+   * Gives a driver-private request with data metadata too: a physically contiguous piece, whose owner the caller stays.
+   * @kernel block/blk-integrity.c blk_rq_integrity_map_user
+   */
+  blkRqIntegrityMapKern(rq: Request, physAddr: number, lengthBytes: number, seed: number): void;
+  /** The metadata of a request that has REQ_INTEGRITY: that of its first bio. Any context. @kernel include/linux/blk-integrity.h rq_integrity_vec */
+  rqIntegrityVec(rq: Request): BioIntegrityPayload | null;
+  /** Turns a write's reference tags into its blocks' numbers, once; `blkMqStartRequest` does it at the latest. Any context. @kernel block/t10-pi.c blk_integrity_prepare */
+  blkIntegrityPrepare(rq: Request): void;
+  /** Gives a bio metadata of its submitter's, who checks it too; null takes it away. @kernel block/bio-integrity.c bio_integrity_add_page */
+  bioIntegrityAttach(bio: Bio, payload: BioIntegrityPayload | null): void;
   /** Inserts, runs, waits; returns the status. Trace blk_execute_rq. Task context. @kernel block/blk-mq.c blk_execute_rq */
   blkExecuteRq(rq: Request, atHead: boolean): Promise<BlkStatus>;
   /** Inserts and runs; `rq.endIo` tells the end. Any context. @kernel block/blk-mq.c blk_execute_rq_nowait */
@@ -156,4 +199,6 @@ export interface BlkMq {
   elevatorSwitch(q: RequestQueue, name: string): Promise<void>;
   /** @kernel block/partitions/core.c bdev_disk_changed */
   bdevDiskChanged(disk: Gendisk): Promise<void>;
+  /** Allows what `suppressPartScan` forbade, and scans, while nobody opens or removes the disk. Throws EIO, EBUSY. Task context. @kernel block/partitions/core.c bdev_disk_changed */
+  scanSuppressed(disk: Gendisk): Promise<void>;
 }

@@ -20,11 +20,15 @@ export const REQ_META = 1 << 12;
 export const REQ_PRIO = 1 << 13;
 export const REQ_NOMERGE = 1 << 14;
 export const REQ_IDLE = 1 << 15;
+/** The bio carries metadata for the blocks. */
+export const REQ_INTEGRITY = 1 << 16;
 export const REQ_FUA = 1 << 17;
 export const REQ_PREFLUSH = 1 << 18;
 export const REQ_RAHEAD = 1 << 19;
 export const REQ_NOWAIT = 1 << 21;
 export const REQ_POLLED = 1 << 22;
+/** The driver's own. @kernel include/linux/blk_types.h REQ_DRV */
+export const REQ_DRV = 1 << 25;
 
 /** Result of I/O, 0 is success; kept as a small number. @kernel include/linux/blk_types.h blk_status_t */
 export const BLK_STS_OK = 0;

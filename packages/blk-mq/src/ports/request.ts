@@ -3,6 +3,7 @@
 import type { Device, OpenFile } from '@nvme-stack/device-core/ports';
 import type { HasKernel } from '@nvme-stack/kernel';
 import type { Bio } from './bio.js';
+import type { BlkIntegrity } from './integrity.js';
 import type { BlkStatus } from './operations.js';
 
 /** State of a request's tag. @kernel include/linux/blk-mq.h mq_rq_state */
@@ -48,7 +49,10 @@ export interface Request {
   /** Time-out of this request; 0: the queue's. */
   timeoutNs: number;
   deadlineNs: number;
+  /** When its bio was submitted, if that is counted in the disk's statistics; otherwise 0. */
   startTimeNs: number;
+  /** When its driver started it last. @kernel include/linux/blk-mq.h request.io_start_time_ns */
+  readonly ioStartTimeNs: number;
   /** Driver-private requests: called instead of ending bios. Any context; must not sleep. */
   endIo: ((rq: Request, status: BlkStatus) => RqEndIoRet) | null;
   endIoData: unknown;
@@ -134,6 +138,8 @@ export interface BlkMqTagSet extends HasKernel {
   readonly map: readonly BlkMqQueueMap[];
   /** Request of a tag, or null when the tag is not in use. Any context. @kernel block/blk-mq.c blk_mq_tag_to_rq */
   tagToRq(hwQueue: number, tag: number): Request | null;
+  /** The request of a tag that its driver has started and not completed; null when there is none. Any context. */
+  inFlightRq(hwQueue: number, tag: number): Request | null;
 }
 
 /** What a tag set is made from. */
@@ -180,10 +186,15 @@ export interface QueueLimits {
   /** Volatile write cache: flushes and FUA mean something. */
   writeCache: boolean;
   fua: boolean;
+  /** Pieces of metadata a request may have. */
+  maxIntegritySegments: number;
+  /** Null: blocks have no metadata, or nobody here sees it. */
+  integrity: BlkIntegrity | null;
 }
 
 /** A request queue. @kernel include/linux/blkdev.h request_queue */
 export interface RequestQueue extends HasKernel {
+  /** Of a bio-based disk: one without hardware queues. */
   readonly tagSet: BlkMqTagSet;
   readonly limits: QueueLimits;
   readonly hctxs: readonly BlkMqHwCtx[];
@@ -195,6 +206,14 @@ export interface RequestQueue extends HasKernel {
   readonly dying: boolean;
   /** I/O scheduler's name, `none` for none. */
   readonly scheduler: string;
+  /** Of requests that have none of their own. @kernel include/linux/blkdev.h request_queue.rq_timeout */
+  readonly timeoutNs: number;
+  /** I/O is counted. @kernel include/linux/blkdev.h blk_queue_io_stat */
+  readonly ioStat: boolean;
+  /** REQ_POLLED means something. */
+  readonly canPoll: boolean;
+  /** Sectors written, by stream: none, then each hint; the driver counts. @kernel include/linux/blkdev.h request_queue.write_hints */
+  readonly writeHints: Float64Array;
 }
 
 /** Statistics of a disk or partition, as /proc/diskstats has them. */
@@ -220,6 +239,8 @@ export interface Partition {
 export interface BlockDeviceOperations {
   open?(disk: Gendisk): Promise<void>;
   release?(disk: Gendisk): Promise<void>;
+  /** Bio-based disks only: takes each bio in place of request queues; ends it, or passes it on with `submitBioNoacct`. Any context with a CPU; never sleeps. */
+  submitBio?(bio: Bio): void;
   /** What the block layer itself does not answer; `partition`: asked through a partition's node. */
   ioctl?(file: OpenFile, command: number, argument: unknown, partition: boolean): Promise<number>;
 }
@@ -238,6 +259,8 @@ export interface Gendisk extends HasKernel {
   readonly stats: DiskStats;
   readonly live: boolean;
   readonly diskseq: number;
+  /** No node, no events: a disk that only another driver's disk uses. @kernel include/linux/blkdev.h GENHD_FL_HIDDEN */
+  readonly hidden: boolean;
 }
 
 /** @kernel include/uapi/linux/fs.h BLKGETSIZE64 and its neighbours */

@@ -182,7 +182,7 @@ export class RamDriver implements BlkMqOps {
   }
 
   /** Moves the data of a request between memory and the medium. */
-  private transfer(rq: Request): void {
+  protected transfer(rq: Request): void {
     const op = rq.cmdFlags & REQ_OP_MASK;
     const { bytes } = this.kernel.memory;
     let at = rq.sector * SECTOR_SIZE;

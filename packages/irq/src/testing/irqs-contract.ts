@@ -29,7 +29,11 @@ const countIt = (_irq: number, counter: Counter): 1 => {
 };
 
 /** Runs the contract; `make` gives a fresh subsystem each time. */
-export function irqsContract({ describe, it, expect }: IrqsContractRunner, make: () => IrqsFixture): void {
+export function irqsContract(
+  { describe, it, expect }: IrqsContractRunner,
+  name: string,
+  make: () => IrqsFixture,
+): void {
   const test = (name: string, body: (fixture: IrqsFixture) => Promise<void>): void => {
     it(name, async () => {
       const fixture = make();
@@ -38,7 +42,7 @@ export function irqsContract({ describe, it, expect }: IrqsContractRunner, make:
   };
   const settle = (kernel: Kernel): Promise<void> => sleepNs(kernel, 1_000_000);
 
-  describe('Irqs contract', () => {
+  describe(`Irqs contract: ${name}`, () => {
     test('calls the handler of each vector on the CPU it is delivered to', async ({ kernel, irqs }) => {
       const domain = new FakeIrqDomain(irqs);
       const device = new FakeMsiDevice(domain);

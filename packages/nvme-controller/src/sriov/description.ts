@@ -36,6 +36,7 @@ interface SriovSurroundings {
   readonly interrupts: InterruptsDescription;
   readonly version: VersionDescription;
   readonly cmb: object | null;
+  readonly streams: object | null;
 }
 
 /** The Secondary Controller List has no room for more. */
@@ -70,11 +71,12 @@ export function resolveSriov(description: SriovDescription, around: SriovSurroun
   return { maxVfs, vqFlexible, viFlexible, maxVqPerVf, maxViPerVf, vfsOnline };
 }
 
-function checkSurroundings(maxVfs: number, { interrupts, version, cmb }: SriovSurroundings): void {
+function checkSurroundings(maxVfs: number, { interrupts, version, cmb, streams }: SriovSurroundings): void {
   if (interrupts !== 'msix') refuse('sriovMaxVfs', maxVfs, `0 where interrupts is ${JSON.stringify(interrupts)}`);
   if (version < '1.3')
     refuse('sriovMaxVfs', maxVfs, `0 where version is ${version}: secondary controllers came with 1.3`);
   if (cmb !== null) refuse('sriovMaxVfs', maxVfs, '0 where there is a cmb');
+  if (streams !== null) refuse('sriovMaxVfs', maxVfs, '0 where there are streams');
 }
 
 /** Half of what there is, the same for each, and as much as each needs at least. */

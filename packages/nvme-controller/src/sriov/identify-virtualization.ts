@@ -1,5 +1,5 @@
 // What Identify says of virtualization, and of the other controllers of the subsystem.
-// Kernel counterpart: none; Linux leaves it to passthrough. Spec: [NVMe] 2.0 §5.17.2.10-13.
+// Kernel counterpart: none; Linux leaves it to passthrough. Spec: [NVMe] 2.0 §5.17.2.11-14.
 import * as nvme from '@nvme-stack/nvme-protocol';
 import type { ControllerState } from '../controller-state.js';
 import * as sc from '../status.js';

@@ -1,14 +1,20 @@
 // A block store that holds only the chunks that were written; a large empty medium costs nothing.
 // Kernel counterpart: none (the medium).
 import { BLOCK_STORE_ABORTED, BLOCK_STORE_OK, type BlockStore, type BlockStoreClient } from '../ports.js';
+import { SectorMap } from './sector-map.js';
 
 const CHUNK_BYTES = 1 << 16;
+
+class Chunk {
+  readonly bytes = new Uint8Array(CHUNK_BYTES);
+  readonly map = new SectorMap(CHUNK_BYTES);
+}
 
 /** A medium in chunks of 64 KiB, allocated at the first write and freed when wholly discarded; completes at once. */
 export class SparseBlockStore implements BlockStore {
   readonly sizeBytes: number;
   readonly readOnly: boolean;
-  readonly #chunks = new Map<number, Uint8Array>();
+  readonly #chunks = new Map<number, Chunk>();
   readonly #zeroes = new Uint8Array(CHUNK_BYTES);
 
   /** sizeBytes is a positive whole number. */
@@ -31,7 +37,7 @@ export class SparseBlockStore implements BlockStore {
       const within = at % CHUNK_BYTES;
       const count = Math.min(CHUNK_BYTES - within, offset + length - at);
       const chunk = this.#chunks.get((at - within) / CHUNK_BYTES);
-      refused = client.piece(chunk ?? this.#zeroes, within, count);
+      refused = client.piece(chunk?.bytes ?? this.#zeroes, within, count);
       at += count;
     }
     client.done(refused === 0 ? BLOCK_STORE_OK : BLOCK_STORE_ABORTED);
@@ -42,7 +48,9 @@ export class SparseBlockStore implements BlockStore {
     for (let at = offset; at < offset + length && refused === 0; ) {
       const within = at % CHUNK_BYTES;
       const count = Math.min(CHUNK_BYTES - within, offset + length - at);
-      refused = client.piece(this.#chunkForWrite((at - within) / CHUNK_BYTES), within, count);
+      const chunk = this.#chunkForWrite((at - within) / CHUNK_BYTES);
+      chunk.map.allocate(within, count);
+      refused = client.piece(chunk.bytes, within, count);
       at += count;
     }
     client.done(refused === 0 ? BLOCK_STORE_OK : BLOCK_STORE_ABORTED);
@@ -62,16 +70,31 @@ export class SparseBlockStore implements BlockStore {
       const count = Math.min(CHUNK_BYTES - within, offset + length - at);
       const index = (at - within) / CHUNK_BYTES;
       if (count === CHUNK_BYTES) this.#chunks.delete(index);
-      else this.#chunks.get(index)?.fill(0, within, within + count);
+      else {
+        const chunk = this.#chunks.get(index);
+        chunk?.bytes.fill(0, within, within + count);
+        chunk?.map.deallocate(within, count);
+      }
       at += count;
     }
     client.done(BLOCK_STORE_OK);
   }
 
-  #chunkForWrite(index: number): Uint8Array {
+  isAllocated(offset: number, length: number): boolean {
+    for (let at = offset; at < offset + length; ) {
+      const within = at % CHUNK_BYTES;
+      const count = Math.min(CHUNK_BYTES - within, offset + length - at);
+      const chunk = this.#chunks.get((at - within) / CHUNK_BYTES);
+      if (chunk === undefined || !chunk.map.isAllocated(within, count)) return false;
+      at += count;
+    }
+    return true;
+  }
+
+  #chunkForWrite(index: number): Chunk {
     let chunk = this.#chunks.get(index);
     if (chunk === undefined) {
-      chunk = new Uint8Array(CHUNK_BYTES);
+      chunk = new Chunk();
       this.#chunks.set(index, chunk);
     }
     return chunk;

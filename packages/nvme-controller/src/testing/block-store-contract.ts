@@ -11,9 +11,9 @@ export interface BlockStoreContractRunner {
 
 /** Declares the suite; createStore makes a fresh writable store of at least 256 KiB that reads as zeroes. */
 export function blockStoreContract(
+  runner: BlockStoreContractRunner,
   name: string,
   createStore: () => BlockStore,
-  runner: BlockStoreContractRunner,
 ): void {
   const { describe, it, expect } = runner;
   describe(`BlockStore contract: ${name}`, () => {
@@ -45,6 +45,19 @@ export function blockStoreContract(
         expect(same(await read(store, 0, data.length), data)).toBe(true);
       }
     });
+    it('changes nothing when it is told of a read', async () => {
+      const store = createStore();
+      const data = pattern(8192, 7);
+      await write(store, 4096, data);
+      for (const [offset, length] of [
+        [0, 512],
+        [4096, 8192],
+        [store.sizeBytes - 512, 512],
+      ] as const) {
+        store.willRead?.(offset, length);
+      }
+      expect(same(await read(store, 4096, data.length), data)).toBe(true);
+    });
     it('stops when a piece is refused and says so', async () => {
       const store = createStore();
       let pieces = 0;
@@ -58,6 +71,23 @@ export function blockStoreContract(
         }),
       );
       expect([status, pieces]).toEqual([BLOCK_STORE_ABORTED, 1]);
+    });
+    it('knows which sectors hold data, if it knows it at all', async () => {
+      const store = createStore();
+      if (store.isAllocated === undefined) return;
+      const allocated = (sectors: readonly number[]): number[] =>
+        sectors.map((sector) =>
+          (store.isAllocated as (at: number, length: number) => boolean)(512 * sector, 512) ? 1 : 0,
+        );
+      expect(allocated([0, 7, 8, 200])).toEqual([0, 0, 0, 0]);
+      await write(store, 512 * 7, new Uint8Array(512 * 132));
+      expect(allocated([6, 7, 8, 138, 139])).toEqual([0, 1, 1, 1, 0]);
+      await over((client) => store.discard(512 * 9, 512, client));
+      await over((client) => store.writeZeroes(512 * 100 + 1, 1024, client));
+      expect(allocated([8, 9, 10, 99, 100, 101, 102, 103])).toEqual([1, 0, 1, 1, 1, 0, 1, 1]);
+      expect([store.isAllocated(512 * 10, 512 * 90), store.isAllocated(512 * 8, 1024)]).toEqual([true, false]);
+      await write(store, 512 * 9 + 8, pattern(8, 1));
+      expect(allocated([8, 9])).toEqual([1, 1]);
     });
     it('flushes', async () => {
       const store = createStore();

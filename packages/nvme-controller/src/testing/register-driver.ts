@@ -10,6 +10,7 @@ export interface TestCommand {
   readonly flags?: number;
   readonly cid?: number;
   readonly nsid?: number;
+  readonly mptr?: number;
   readonly prp1?: number;
   readonly prp2?: number;
   readonly cdw10?: number;
@@ -118,6 +119,7 @@ export class RegisterDriver {
     for (let i = 0; i < 64; i += 4) view.setUint32(at + i, 0, true);
     view.setUint32(at, (command.opcode | ((command.flags ?? 0) << 8) | (cid << 16)) >>> 0, true);
     view.setUint32(at + 4, command.nsid ?? 0, true);
+    this.#put64(at + 16, command.mptr ?? 0);
     this.#put64(at + 24, command.prp1 ?? 0);
     this.#put64(at + 32, command.prp2 ?? 0);
     view.setUint32(at + 40, command.cdw10 ?? 0, true);

@@ -19,6 +19,7 @@ import {
   NVME_CTRL_CONNECTING,
   NVME_CTRL_DELETING,
   NVME_CTRL_LIVE,
+  NVME_F_METADATA_SUPPORTED,
   type NvmeCore,
   type NvmeCtrl,
   type NvmeCtrlOps,
@@ -168,6 +169,7 @@ export class FakeNvmeTransport {
     const { controller } = this;
     return {
       name: 'pcie',
+      flags: NVME_F_METADATA_SUPPORTED,
       regRead32: (_ctrl, offset) => controller.read32(offset),
       regWrite32: (_ctrl, offset, value) => controller.write32(offset, value),
       regRead64: () => controller.cap,
@@ -200,11 +202,11 @@ export class FakeNvmeTransport {
   }
 
   private queueRq(hctx: BlkMqHwCtx, { rq }: BlkMqQueueData, admin: boolean): BlkStatus {
-    const { core, blkMq, kernel } = this.deps;
+    const { core, kernel } = this.deps;
     if (!core.nvmeCheckReady(this.ctrl, rq, this.live)) return core.nvmeFailNonreadyCommand(this.ctrl, rq);
     const status = core.nvmeSetupCmd(admin ? null : (rq.q.queuedata as NvmeNs), rq);
     if (status !== BLK_STS_OK) return status;
-    blkMq.blkMqStartRequest(rq);
+    core.nvmeStartRequest(rq);
     const { cmd } = (rq.pdu as NvmePdu).nvme;
     const data = this.gather(rq);
     const command = { qid: admin ? 0 : hctx.queueNum + 1, words: cmd.slice(), lengthBytes: data.length };
@@ -241,6 +243,13 @@ export class FakeNvmeTransport {
     return data;
   }
 
+  /** Metadata that was never written: its application tags say that nothing is to be checked. */
+  private fillMetadata(rq: Request): void {
+    const vec = this.deps.blkMq.rqIntegrityVec(rq);
+    if (vec === null || ((rq.pdu as NvmePdu).nvme.cmd[0] & 1) !== 0) return;
+    this.deps.kernel.memory.bytes.fill(0xff, vec.addr, vec.addr + vec.lengthBytes);
+  }
+
   /** Answers what is due, as an interrupt handler would. */
   complete(): void {
     const { core, kernel } = this.deps;
@@ -256,6 +265,7 @@ export class FakeNvmeTransport {
           at += length;
         }
       }
+      this.fillMetadata(rq);
       core.traceNvmeSq(rq, 0, 0);
       if (!core.nvmeTryCompleteReq(rq, answer.status, answer.result, answer.resultHi ?? 0)) core.nvmeCompleteRq(rq);
     }

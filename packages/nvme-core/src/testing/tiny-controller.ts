@@ -15,6 +15,7 @@ import {
   NVME_ID_CNS_NS,
   NVME_ID_CNS_NS_ACTIVE_LIST,
   NVME_ID_CNS_NS_DESC_LIST,
+  NVME_LOG_ANA,
   NVME_LOG_CHANGED_NS,
   NVME_LOG_CMD_EFFECTS,
   NVME_LOG_SMART,
@@ -30,6 +31,8 @@ import {
   NVME_SC_LBA_RANGE,
   NVME_STATUS_DNR,
   NvmeAdminOpcode,
+  NvmeAnaGroupDesc,
+  NvmeAnaRspHdr,
   NvmeEffectsLog,
   NvmeIdCtrl,
   NvmeIdNs,
@@ -61,6 +64,10 @@ export interface TinyControllerOptions {
   /** Entries of the effects log that differ from the defaults (supported; writes change blocks), by opcode. */
   readonly adminEffects?: Readonly<Record<number, number>>;
   readonly ioEffects?: Readonly<Record<number, number>>;
+  /** Blocks by namespace, which other controllers may have too; default: its own. */
+  readonly medium?: Map<number, Uint8Array>;
+  /** State of the one group that all namespaces are in (Asymmetric Namespace Access); default: there is no such log. */
+  readonly anaState?: number;
 }
 
 /** How the model answers a command. */
@@ -85,7 +92,8 @@ const LATER_CAPACITY_WORD = 4294967296;
 export class TinyController {
   cap: Uint64 = QEMU_CAP;
   namespaces: TinyNamespace[];
-  readonly blocks = new Map<number, Uint8Array>();
+  readonly blocks: Map<number, Uint8Array>;
+  anaState: number | undefined;
   /** Features as they were set, by id; data of those that carry some. */
   readonly features = new Map<number, { readonly dword11: number; readonly data: Uint8Array }>();
   /** Ranges of Dataset Management, as bytes. */
@@ -103,6 +111,8 @@ export class TinyController {
     this.options = options;
     this.vs = options.vs ?? 0x10400;
     this.namespaces = [...options.namespaces];
+    this.blocks = options.medium ?? new Map();
+    this.anaState = options.anaState;
   }
 
   read32(offset: number): number {
@@ -192,8 +202,21 @@ export class TinyController {
     if (lid === NVME_LOG_SMART)
       return give(NvmeSmartLog.encode({ temperature: [323 & 0xff, 323 >>> 8], availSpare: 100 }));
     if (lid === NVME_LOG_CMD_EFFECTS) return give(effectsLog(this.options));
+    if (lid === NVME_LOG_ANA && this.anaState !== undefined) return give(this.anaLog(this.anaState, lengthBytes));
     if (lid === NVME_LOG_CHANGED_NS) return give(new Uint8Array(lengthBytes));
     return refuse(NVME_SC_INVALID_FIELD);
+  }
+
+  private anaLog(state: number, lengthBytes: number): Uint8Array {
+    const nsids = this.namespaces.map(({ nsid }) => nsid).sort((a, b) => a - b);
+    const log = new Uint8Array(lengthBytes);
+    log.set(NvmeAnaRspHdr.encode({ chgcnt: 1, ngrps: 1 }));
+    log.set(NvmeAnaGroupDesc.encode({ grpid: 1, nnsids: nsids.length, chgcnt: 1, state }), 16);
+    const view = new DataView(log.buffer);
+    nsids.forEach((nsid, i) => {
+      view.setUint32(48 + i * 4, nsid, true);
+    });
+    return log;
   }
 
   private io(cmd: Uint32Array, data: Uint8Array): TinyAnswer {

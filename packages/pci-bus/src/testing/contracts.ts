@@ -21,9 +21,13 @@ export interface ConfigFixture {
   run(body: () => void): Promise<void>;
 }
 
-/** Configuration access by address. */
-export function pciConfigAccessContract(make: () => ConfigFixture, { describe, it, expect }: ContractRunner): void {
-  describe('PciConfigAccess contract', () => {
+/** Configuration access by address; `make` gives a machine for each test. */
+export function pciConfigAccessContract(
+  { describe, it, expect }: ContractRunner,
+  name: string,
+  make: () => ConfigFixture,
+): void {
+  describe(`PciConfigAccess contract: ${name}`, () => {
     it('reads all ones at every size where no function is', async () => {
       const { config, absent, run } = make();
       await run(() => {
@@ -68,9 +72,13 @@ export interface MmioFixture {
   run(body: () => void): Promise<void>;
 }
 
-/** Mapped regions. */
-export function mmioRegionContract(make: () => Promise<MmioFixture>, { describe, it, expect }: ContractRunner): void {
-  describe('MmioRegion contract', () => {
+/** Mapped regions; `make` gives a mapped BAR for each test. */
+export function mmioRegionContract(
+  { describe, it, expect }: ContractRunner,
+  name: string,
+  make: () => Promise<MmioFixture>,
+): void {
+  describe(`MmioRegion contract: ${name}`, () => {
     it('reads back what was written, unsigned', async () => {
       const { region, scratchOffset, run } = await make();
       await run(() => {

@@ -18,7 +18,7 @@ export interface ContractRunner {
 }
 
 /** Declares the suite for the functions that createFunction makes; each test gets a fresh one. */
-export function pciFunctionContract(createFunction: () => PciFunction, runner: ContractRunner): void {
+export function pciFunctionContract(runner: ContractRunner, name: string, createFunction: () => PciFunction): void {
   const { describe, it, expect } = runner;
   const plugged = (): { fn: PciFunction; host: FakePciHost } => {
     const host = new FakePciHost();
@@ -27,7 +27,7 @@ export function pciFunctionContract(createFunction: () => PciFunction, runner: C
     return { fn, host };
   };
 
-  describe('PciFunction contract', () => {
+  describe(`PciFunction contract: ${name}`, () => {
     it('answers with an identity that a write cannot change', () => {
       const { fn } = plugged();
       const identity = fn.configRead(regs.PCI_VENDOR_ID, 4);

@@ -46,15 +46,12 @@ describe.skipIf(qemuMissing() !== null)('QEMU behind the ports', () => {
 
   afterAll(() => qemu?.stop());
 
-  pciConfigAccessContract(
-    () => ({
-      config: board.platform.hostBridge.config,
-      present: { bus: 0, devfn: SLOT * 8 },
-      absent: { bus: 0, devfn: 9 * 8 },
-      run: async (body) => board.run(body),
-    }),
-    runner,
-  );
+  pciConfigAccessContract(runner, 'QEMU', () => ({
+    config: board.platform.hostBridge.config,
+    present: { bus: 0, devfn: SLOT * 8 },
+    absent: { bus: 0, devfn: 9 * 8 },
+    run: async (body) => board.run(body),
+  }));
 
   it('hides the devices that take its interrupt messages', async () => {
     await board.run(() => {
@@ -101,7 +98,7 @@ describe.skipIf(qemuMissing() !== null)('a BAR of QEMU’s', () => {
     for (const qemu of started) await qemu.stop();
   });
 
-  mmioRegionContract(async (): Promise<MmioFixture> => {
+  mmioRegionContract(runner, 'QEMU', async (): Promise<MmioFixture> => {
     const qemu = await startQemu({
       controllers: [{ slot: PORT, behindPort: true, namespaces: [{ sizeBytes: 1 << 20 }] }],
     });
@@ -121,5 +118,5 @@ describe.skipIf(qemuMissing() !== null)('a BAR of QEMU’s', () => {
       unplug: () => platform.unplug({ slot: PORT, behindPort: true }),
       run: async (body) => run(body),
     };
-  }, runner);
+  });
 });

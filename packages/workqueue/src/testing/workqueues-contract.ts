@@ -19,6 +19,7 @@ export interface WorkqueuesContractRunner {
 /** Runs the contract; `make` gives a fresh subsystem each time. */
 export function workqueuesContract(
   { describe, it, expect }: WorkqueuesContractRunner,
+  name: string,
   make: () => WorkqueuesFixture,
 ): void {
   const test = (name: string, body: (fixture: WorkqueuesFixture) => Promise<void>): void => {
@@ -28,7 +29,7 @@ export function workqueuesContract(
     });
   };
 
-  describe('Workqueues contract', () => {
+  describe(`Workqueues contract: ${name}`, () => {
     test('runs a pending work once, however often it is queued', async ({ workqueues }) => {
       let runs = 0;
       const work = workqueues.initWork('f', null, () => {

@@ -2,12 +2,12 @@
  * Log lines that come in floods are cut short: ten in five seconds.
  * Kernel counterpart: lib/ratelimit.c.
  */
-import type { Kernel } from '@nvme-stack/kernel';
+import type { Kernel } from './ports.js';
 
 const INTERVAL_NS = 5e9;
 const BURST = 10;
 
-/** @kernel include/linux/ratelimit_types.h ratelimit_state */
+/** Lines of one place, named in the line that tells how many were left out. @kernel include/linux/ratelimit_types.h ratelimit_state */
 export class RateLimit {
   private readonly kernel: Kernel;
   private readonly name: string;
