@@ -1,44 +1,22 @@
 /** Where the two controllers differ on purpose, each with the section that decides it. docs/differential.md shows this table. */
+import {
+  COMPARE_FAILURE,
+  INVALID_FIELD,
+  is,
+  isAdmin,
+  isIo,
+  type KnownDifference,
+  SGL_ERRORS,
+  SUCCESS,
+  statusOf,
+  TRANSFER_ERROR,
+  type Where,
+} from './difference.js';
 import type { Failures } from './failures.js';
-import type { Medium } from './medium.js';
+import { METADATA_DIFFERENCES } from './metadata-differences.js';
 import { differsIn, differsOnlyIn, field, type SentData } from './sent-data.js';
 import { dword, opcodeOf, type Step } from './step.js';
 
-export interface KnownDifference {
-  readonly id: string;
-  /** What differs, in a sentence. */
-  readonly what: string;
-  /** The section of the specification that decides. */
-  readonly spec: string;
-  /** Who is right, and why it stays. */
-  readonly why: string;
-  /** Whether it is why the answers differ: status, dword 0, queue, events. Absent: it never is. */
-  matches?(step: Step, ours: string, theirs: string, where: Where): boolean;
-  /** Bytes of the structure sent to the host that it explains, where both succeeded. Absent: none. */
-  bytes?(step: Step): readonly ByteRange[];
-  /** What must be true of those bytes besides. Absent: nothing. */
-  holds?(data: SentData, failures: Failures): boolean;
-}
-
-/** What a command met: the arena as it is now, and the format of the namespace. */
-export interface Where {
-  readonly memory: Uint8Array;
-  readonly medium: Medium;
-}
-
-/** Bytes of a structure, from one to before another. */
-type ByteRange = readonly [start: number, end: number];
-
-/** Status as `type/code`. */
-const is = (text: string, status: string): boolean => text.startsWith(status);
-const SUCCESS = '0/00';
-const INVALID_FIELD = '0/02';
-const TRANSFER_ERROR = '0/04';
-const COMPARE_FAILURE = '2/85';
-
-const statusOf = (text: string): string => text.slice(0, 4);
-const isIo = (step: Step, opcode: number): boolean => step.queue !== 0 && opcodeOf(step) === opcode;
-const isAdmin = (step: Step, opcode: number): boolean => step.queue === 0 && opcodeOf(step) === opcode;
 interface Descriptor {
   readonly address: number;
   readonly length: number;
@@ -89,12 +67,8 @@ function metadataDescriptorType({ sqe, pointers }: Step, memory: Uint8Array): nu
   return at === undefined ? 0 : (memory[at + 15] as number);
 }
 const DESCRIPTOR_TYPES: ReadonlySet<number> = new Set([0x00, 0x20, 0x30]);
-/** Statuses that say what is wrong with an SGL. */
-const SGL_ERRORS: ReadonlySet<string> = new Set(['0/0d', '0/0e', '0/0f', '0/11']);
 /** What may be wrong with the ranges of a Copy, with their PRINFO fields, or with what is read from them. */
 const COPY_ERRORS: ReadonlySet<string> = new Set(['0/02', '0/80', '1/81', '1/83', '2/82', '2/83', '2/84', '2/87']);
-/** Checks of protection information that fail, and a comparison that does. */
-const COMPARE_ERRORS: ReadonlySet<string> = new Set(['2/82', '2/83', '2/84', COMPARE_FAILURE]);
 /** What metadata, or their descriptor, that were read as zeroes may be found to be. */
 const METADATA_OF_ZEROES: ReadonlySet<string> = new Set(['0/10', '1/81', '2/80', '2/81', '2/82', '2/83', '2/84']);
 const LID = 0xff;
@@ -305,66 +279,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     bytes: (step) => (isLog(step, 2) ? [[176, 192]] : []),
     holds: (data, { count }) => isZero(field(data, 176, 192).theirs) && has(data, 176, number(count)),
   },
-  {
-    id: 'compare-protection',
-    what: 'Compare of blocks with protection information: QEMU compares nothing of the other metadata, and checks deallocated blocks as zeroes; ours compares what a Read of them gives.',
-    spec: '[NVM] 3.3.1, 3.3.3.2.1 (protection information of deallocated blocks)',
-    why: 'Metadata are compared with the data; those of a deallocated block are all ones, and not checked.',
-    matches: (step, ours, theirs, { medium }) =>
-      isIo(step, 5) &&
-      medium.protectionType !== 0 &&
-      (is(ours, COMPARE_FAILURE) || is(ours, SUCCESS)) &&
-      (COMPARE_ERRORS.has(statusOf(theirs)) || is(theirs, SUCCESS)),
-  },
-  {
-    id: 'upper-reference-tag',
-    what: 'Dword 3 is a part of the reference tag for QEMU, whatever the guard; ours does not look at it.',
-    spec: '[NVM] 3.3.4 figure dword 14, 5 (16-bit guards have reference tags of 32 bits)',
-    why: 'With a 16-bit guard, the only one here, dword 14 has it all.',
-    matches: (step, ours, theirs, { medium }) =>
-      medium.protectionType !== 0 &&
-      step.queue !== 0 &&
-      dword(step, 3) !== 0 &&
-      !is(ours, '1/81') &&
-      (is(theirs, '1/81') || is(theirs, '2/84') || (isIo(step, 0x19) && is(theirs, '0/06'))),
-  },
-  {
-    id: 'metadata-segment',
-    what: 'A metadata pointer whose SGL is wrong, without protection information: QEMU gives a media error, ours says what is wrong.',
-    spec: '[NVMe] 4.3.2, 4.2.3.1 (Metadata SGL Length Invalid)',
-    why: 'The medium did not fail. QEMU has moved the data by then.',
-    matches: (step, ours, theirs, { medium }) =>
-      (step.sqe[1] as number) >> 6 === 2 &&
-      medium.metadataBytes !== 0 &&
-      (SGL_ERRORS.has(statusOf(ours)) || is(ours, '0/10')) &&
-      (is(theirs, '2/81') || is(theirs, '2/80')),
-  },
-  {
-    id: 'metadata-remainder',
-    what: 'Metadata without protection information, of 512 bytes or more but no multiple: QEMU moves what is beyond the multiple, and nothing else. The stream keeps to other sizes, but for those of hostile commands.',
-    spec: '[NVM] 3.3.4, 3.3.6 (metadata of each block)',
-    why: 'The metadata were not transferred.',
-  },
-  {
-    id: 'extended-order',
-    what: 'A Read of extended blocks into memory that its pointers name twice: QEMU moves all data before the metadata, ours block after block.',
-    spec: '[NVMe] 4.1 (no order within a command)',
-    why: 'Either is allowed.',
-  },
-  {
-    id: 'format-index',
-    what: 'With the upper bits of the LBA format index enabled, QEMU takes an index that is not listed.',
-    spec: '[NVM] 4.1.2, [NVMe] 5.1.10 (Invalid Format)',
-    why: 'There is no such format.',
-    matches: (step, ours, theirs) =>
-      isAdmin(step, 0x80) && is(ours, '1/0a') && is(theirs, SUCCESS) && ((dword(step, 10) >>> 12) & 3) !== 0,
-  },
-  {
-    id: 'zeroes-protected',
-    what: 'Write Zeroes of blocks with protection information: QEMU keeps their other metadata, and what PRACT inserts reads as all ones. The stream writes such blocks again on both.',
-    spec: '[NVM] 3.3.8, 5 (PRACT)',
-    why: 'The metadata are zeroes afterwards, with PRACT but for the protection information that was asked for.',
-  },
+  ...METADATA_DIFFERENCES,
 ];
 
 /** The entry that explains answers that differ, by its id; none: nobody knows. */

@@ -1,7 +1,8 @@
 /** Both controllers, step by step: what each answers, the memory it leaves, and its state now and then. */
 import * as nvme from '@nvme-stack/nvme-protocol';
 import { type Corner, IO_QUEUES } from './corners.js';
-import { explain, explainData, type Where } from './known-differences.js';
+import type { Where } from './difference.js';
+import { explain, explainData } from './known-differences.js';
 import { Medium } from './medium.js';
 import { IMPATIENT_NS, type Outcome, PATIENT_NS, QUEUE_ENTRIES, type RawHost } from './raw-host.js';
 import { sentData } from './sent-data.js';
