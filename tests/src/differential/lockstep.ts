@@ -153,7 +153,7 @@ class Run implements Report {
   private async send(index: 0 | 1, step: Step): Promise<Answer> {
     const { host, run } = this.corners[index];
     return run(async () => {
-      const isHostile = step.changed.some((field) => field.startsWith('PRP'));
+      const isHostile = step.changed.some((field) => POINTERS.has(field));
       const patienceNs = isHostile ? IMPATIENT_NS : PATIENT_NS;
       const outcome = await host.exec(step.queue, prepare(host, step), step.mayPend, patienceNs);
       return { outcome, pages: step.pages.map((page) => pageWords(host, page)) };
@@ -305,6 +305,8 @@ const isDone = ({ outcome }: Answer): boolean => outcome.kind === 'completed' &&
 const FORMAT_NVM = 0x80;
 const WRITE = 1;
 const READ = 2;
+/** Fields that say where memory is: the data pointer, and the metadata pointer. */
+const POINTERS: ReadonlySet<string> = new Set(['PRP1', 'PRP2', 'dword 4', 'dword 5']);
 const WRITE_ZEROES = 8;
 const PRACT = 1 << 29;
 /** The entry of the table. */
