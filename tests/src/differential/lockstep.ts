@@ -306,7 +306,7 @@ const FORMAT_NVM = 0x80;
 const WRITE = 1;
 const READ = 2;
 /** Fields that say where memory is: the data pointer, and the metadata pointer. */
-const POINTERS: ReadonlySet<string> = new Set(['PRP1', 'PRP2', 'dword 4', 'dword 5']);
+const POINTERS: ReadonlySet<string> = new Set(['PRP1', 'PRP2', 'PRP list', 'dword 4', 'dword 5']);
 const WRITE_ZEROES = 8;
 const PRACT = 1 << 29;
 /** The entry of the table. */
