@@ -102,6 +102,7 @@ export const NVME_COMMAND_SPECIFIC_STATUSES: StatusTable = {
   299: ['NVME_SC_IO_CMD_SET_COMB_REJECTED', 'I/O Command Set Combination Rejected'],
   300: ['NVME_SC_IO_CMD_SET_INVALID', 'Invalid I/O Command Set'],
   301: ['NVME_SC_ID_UNAVAILABLE', 'Identifier Unavailable'],
+  383: ['NVME_SC_STREAM_RESOURCE_ALLOCATION_FAILED', 'Stream Resource Allocation Failed'],
   384: ['NVME_SC_BAD_ATTRIBUTES', 'Conflicting Attributes'],
   385: ['NVME_SC_INVALID_PI', 'Invalid Protection Information'],
   386: ['NVME_SC_READ_ONLY', 'Attempted Write to Read Only Range'],

@@ -110,6 +110,8 @@ describe.each(PLATFORMS)('on platform %s', (platform) => {
     const sriov = { sriovMaxVfs: 2, sriovVqFlexible: 6, sriovViFlexible: 4, sriovVfsOnline: false };
     const nvme = [{ ...sriov, maxIoQueuePairs: 8, msixVectors: 7, namespaces: [{ sizeMiB: 4 }] }];
     await using machine = await machineOf(platform, nvme);
+    // With multipath both functions would be paths of one disk.
+    await machine.modprobe('nvme_core', { multipath: false });
     await machine.modprobe('nvme');
     const device = '/sys/bus/pci/devices/0000:00:03.0';
     await machine.sysfs.write(`${device}/sriov_drivers_autoprobe`, '0');
