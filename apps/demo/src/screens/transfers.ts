@@ -47,6 +47,8 @@ const TOLD: Readonly<Record<string, Telling>> = {
 const CALLS = new Set(['nvme_queue_rq', 'nvme_queue_rqs', 'bio_endio']);
 /** Events that happen in the controller though a CPU's access causes them. */
 const BY_CPU = new Set(['pci_nvme_mmio_doorbell_sq', 'pci_nvme_mmio_doorbell_cq']);
+/** Events of the controller's that a CPU may have to go and find: on QEMU a message is seen when somebody looks. */
+const BY_DEVICE = new Set(['msi_notify', 'pci_set_irq']);
 
 export function transfersScreen(all: readonly Transfer[], view: View): string[] {
   const { paint } = view;
@@ -95,7 +97,7 @@ function tell(entry: TraceEntry): { text: string; inDevice: boolean; arrow: '>' 
   const telling = TOLD[entry.symbol];
   const text = telling?.tell(named(entry), entry) ?? null;
   if (telling === undefined || text === null) return null;
-  const inDevice = entry.context === 'device' && !BY_CPU.has(entry.symbol);
+  const inDevice = BY_DEVICE.has(entry.symbol) || (entry.context === 'device' && !BY_CPU.has(entry.symbol));
   return { text, inDevice, arrow: telling.arrow ?? null };
 }
 
