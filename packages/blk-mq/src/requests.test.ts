@@ -68,11 +68,14 @@ describe('driver-private requests', () => {
         ended++;
         return RQ_END_IO_FREE;
       };
+      const { queueNum } = rq.mqHctx;
+      expect([set.tagToRq(queueNum, rq.tag), set.inFlightRq(queueNum, rq.tag)]).toEqual([rq, null]);
       m.blkMq.blkExecuteRqNowait(rq, false);
-      expect(set.tagToRq(rq.mqHctx.queueNum, rq.tag)).toBe(rq);
+      expect([set.tagToRq(queueNum, rq.tag), set.inFlightRq(queueNum, rq.tag)]).toEqual([rq, rq]);
+      expect([set.inFlightRq(queueNum, set.queueDepth), set.inFlightRq(99, rq.tag)]).toEqual([null, null]);
       await sleepNs(m.kernel, 1e6);
       expect(ended).toBe(1);
-      expect(set.tagToRq(rq.mqHctx.queueNum, rq.tag)).toBeNull();
+      expect([set.tagToRq(queueNum, rq.tag), set.inFlightRq(queueNum, rq.tag)]).toEqual([null, null]);
     });
   });
 });

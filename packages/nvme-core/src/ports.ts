@@ -329,17 +329,10 @@ export interface NvmeCore extends HasKernel {
   /** Stores status and result; true when the request will complete elsewhere. @kernel drivers/nvme/host/nvme.h nvme_try_complete_req */
   nvmeTryCompleteReq(rq: Request, status: number, result: number, resultHi: number): boolean;
   /**
-   * nvmeFindRq and what nvmeTryCompleteReq stores, for the success of a request without an end of its own; the caller
-   * completes it. Null, with nothing done or logged: there is no such request.
+   * nvmeFindRq and what nvmeTryCompleteReq stores, for the success of a request without an end of its own, which has
+   * nobody to ask for its result; the caller completes it. Null, with nothing done or logged: there is no such request.
    */
-  nvmeTakeSuccess(
-    ctrl: NvmeCtrl,
-    tags: BlkMqTagSet,
-    hwQueue: number,
-    cid: number,
-    result: number,
-    resultHi: number,
-  ): Request | null;
+  nvmeTakeSuccess(ctrl: NvmeCtrl, tags: BlkMqTagSet, hwQueue: number, cid: number): Request | null;
   /** Retries or ends it. Trace nvme_complete_rq. @kernel drivers/nvme/host/core.c nvme_complete_rq */
   nvmeCompleteRq(rq: Request): void;
   /** Ends a batch after `unmap` for each. Trace nvme_complete_batch_req per request, then blk_mq_end_request_batch. @kernel drivers/nvme/host/nvme.h nvme_complete_batch */

@@ -110,14 +110,7 @@ export function nvmeFindRq(ctrl: Ctrl, tags: BlkMqTagSet, hwQueue: number, cid: 
 }
 
 /** nvmeFindRq and the storing part of nvmeTryCompleteReq in one piece; null and nothing done when a step would differ. Any context. */
-export function nvmeTakeSuccess(
-  ctrl: Ctrl,
-  tags: BlkMqTagSet,
-  hwQueue: number,
-  cid: number,
-  result: number,
-  resultHi: number,
-): Request | null {
+export function nvmeTakeSuccess(ctrl: Ctrl, tags: BlkMqTagSet, hwQueue: number, cid: number): Request | null {
   const { tagMask } = ctrl;
   const rq = tags.inFlightRq(hwQueue, cid & tagMask);
   if (rq === null || rq.endIo !== null) return null;
@@ -127,7 +120,5 @@ export function nvmeTakeSuccess(
   rq.state = MQ_RQ_COMPLETE;
   nr.genctr = (nr.genctr + ctrl.genctrStep) & 0xff;
   nr.status = 0;
-  nr.result = result;
-  nr.resultHi = resultHi;
   return rq;
 }

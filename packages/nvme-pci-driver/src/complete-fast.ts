@@ -49,14 +49,7 @@ export class NvmeFastCompletion {
       if (!isShared) cqMemory.acquire(at * 4, CQE_BYTES);
       const end = cqWords[at + 3] as number;
       if (end >>> 17 !== 0) break;
-      const rq = core.nvmeTakeSuccess(
-        ctrl,
-        tags,
-        hwQueue,
-        end & 0xffff,
-        cqWords[at] as number,
-        cqWords[at + 1] as number,
-      );
+      const rq = core.nvmeTakeSuccess(ctrl, tags, hwQueue, end & 0xffff);
       if (rq === null) break;
       if (last === null) first = rq;
       else last.next = rq;
