@@ -192,6 +192,7 @@ class Run implements Report {
 
   /** The answers are the same, and what they left in memory is not. */
   private explainPages(step: Step, ours: Answer, theirs: Answer): readonly string[] {
+    if (isDone(ours) && namesTwice(step, this.medium)) return [NAMED_TWICE];
     const data = sentData(step, { ours: ours.pages, theirs: theirs.pages });
     return data === null || !isDone(ours) ? [] : explainData(step, data, this.corners[0].host.failures);
   }
@@ -297,8 +298,14 @@ function metadataApart(step: Step, medium: Medium, { kind, status }: Outcome): s
   if (!isDone || step.queue === 0 || (opcode !== READ && opcode !== WRITE)) return null;
   const blocks = (dword(step, 12) & 0xffff) + 1;
   if (medium.wholeMetadata(blocks) !== blocks) return 'metadata-remainder';
-  const isTwice = blocks * (medium.blockSize + medium.metadataBytes) > (DATA_PAGES - 1) * PAGE;
-  return opcode === READ && medium.isExtended && isTwice ? 'extended-order' : null;
+  return medium.isExtended && namesTwice(step, medium) ? NAMED_TWICE : null;
+}
+
+/** A Read of so much that its pointers lead to some page of the arena a second time. */
+function namesTwice(step: Step, { blockSize, metadataBytes, isExtended }: Medium): boolean {
+  const blocks = (dword(step, 12) & 0xffff) + 1;
+  const bytes = blocks * (blockSize + (isExtended ? metadataBytes : 0));
+  return step.queue !== 0 && opcodeOf(step) === READ && bytes > (DATA_PAGES - 1) * PAGE;
 }
 
 const isDone = ({ outcome }: Answer): boolean => outcome.kind === 'completed' && outcome.status === 0;
@@ -311,6 +318,7 @@ const WRITE_ZEROES = 8;
 const PRACT = 1 << 29;
 /** The entry of the table. */
 const ZEROES_PROTECTED = 'zeroes-protected';
+const NAMED_TWICE = 'named-twice';
 const HOST_BEHAVIOR = 0x16;
 /** Commands of which something may have been done when they fail: Write, Copy. */
 const MAY_BE_DONE_IN_PART: ReadonlySet<number> = new Set([1, 0x19]);

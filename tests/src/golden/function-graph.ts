@@ -2,9 +2,6 @@
 import { INTERRUPT_ENTRIES } from './reading-tables.js';
 import { type CallLine, type GoldenThread, plainSymbol } from './threads.js';
 
-/** The first words of such a text. */
-export const FUNCTION_GRAPH = '# tracer: function_graph';
-
 const CALL = /^ (\d+)\) .*\| {2}( *)([\w.]+)(?: \[\w+\])?\(\)(?:;| \{)$/;
 const RETURN = /^ (\d+)\) .*\| {2}( *)\}(?: \/\* \S+(?: \[\w+\])? \*\/)?$/;
 const SWITCH = /^ (\d+)\) +\S+-\d+ +=> +\S+-(\d+) *$/;
