@@ -1,5 +1,6 @@
 /** Both controllers, step by step: what each answers, the memory it leaves, and its state now and then. */
 import * as nvme from '@nvme-stack/nvme-protocol';
+import { explainRead, metadataApart, WRITE, zeroesProtected } from './block-data.js';
 import { type Corner, IO_QUEUES } from './corners.js';
 import type { Where } from './difference.js';
 import { explain, explainData } from './known-differences.js';
@@ -192,7 +193,8 @@ class Run implements Report {
 
   /** The answers are the same, and what they left in memory is not. */
   private explainPages(step: Step, ours: Answer, theirs: Answer): readonly string[] {
-    if (isDone(ours) && namesTwice(step, this.medium)) return [NAMED_TWICE];
+    const read = isDone(ours) ? explainRead(step, this.medium, ours.pages, theirs.pages) : null;
+    if (read !== null) return [read];
     const data = sentData(step, { ours: ours.pages, theirs: theirs.pages });
     return data === null || !isDone(ours) ? [] : explainData(step, data, this.corners[0].host.failures);
   }
@@ -285,40 +287,13 @@ function mayHaveParted(step: Step, ours: Outcome, theirs: Outcome): boolean {
   return !HARMLESS[step.queue === 0 ? 'admin' : 'io'].has(opcodeOf(step));
 }
 
-/** Write Zeroes of blocks with protection information, after which the media differ: see the table. */
-function zeroesProtected(step: Step, { protectionType }: Medium, { kind, status }: Outcome): boolean {
-  const isDone = kind === 'completed' && status === 0;
-  return isDone && protectionType !== 0 && step.queue !== 0 && opcodeOf(step) === WRITE_ZEROES;
-}
-
-/** The entry of the table for a Read or Write whose metadata QEMU moves in part, or in another order; null: it is none. */
-function metadataApart(step: Step, medium: Medium, { kind, status }: Outcome): string | null {
-  const opcode = opcodeOf(step);
-  const isDone = kind === 'completed' && status === 0;
-  if (!isDone || step.queue === 0 || (opcode !== READ && opcode !== WRITE)) return null;
-  const blocks = (dword(step, 12) & 0xffff) + 1;
-  if (medium.wholeMetadata(blocks) !== blocks) return 'metadata-remainder';
-  return medium.isExtended && namesTwice(step, medium) ? NAMED_TWICE : null;
-}
-
-/** A Read of so much that its pointers lead to some page of the arena a second time. */
-function namesTwice(step: Step, { blockSize, metadataBytes, isExtended }: Medium): boolean {
-  const blocks = (dword(step, 12) & 0xffff) + 1;
-  const bytes = blocks * (blockSize + (isExtended ? metadataBytes : 0));
-  return step.queue !== 0 && opcodeOf(step) === READ && bytes > (DATA_PAGES - 1) * PAGE;
-}
-
 const isDone = ({ outcome }: Answer): boolean => outcome.kind === 'completed' && outcome.status === 0;
 const FORMAT_NVM = 0x80;
-const WRITE = 1;
-const READ = 2;
 /** Fields that say where memory is: the data pointer, and the metadata pointer. */
 const POINTERS: ReadonlySet<string> = new Set(['PRP1', 'PRP2', 'PRP list', 'dword 4', 'dword 5']);
-const WRITE_ZEROES = 8;
 const PRACT = 1 << 29;
 /** The entry of the table. */
 const ZEROES_PROTECTED = 'zeroes-protected';
-const NAMED_TWICE = 'named-twice';
 const HOST_BEHAVIOR = 0x16;
 /** Commands of which something may have been done when they fail: Write, Copy. */
 const MAY_BE_DONE_IN_PART: ReadonlySet<number> = new Set([1, 0x19]);

@@ -28,7 +28,7 @@ export const METADATA_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     id: 'deallocated-run',
-    what: 'Read or Verify of protected blocks of which some are deallocated: QEMU may give a tag error that it gives for none of the blocks alone.',
+    what: 'Read or Verify of protected blocks of which some are deallocated: QEMU may take others of them for deallocated than it does when each is read alone, and give a tag error or their protection information as all ones.',
     spec: '[NVM] 3.3.3.2.1 (protection information of deallocated blocks)',
     why: 'The protection information of deallocated blocks is all ones, and not checked.',
     matches: (step, ours, theirs, { medium }) =>
@@ -69,7 +69,7 @@ export const METADATA_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     id: 'named-twice',
-    what: 'A Read into memory that its pointers name twice: QEMU moves its parts in some order, of extended blocks all data before the metadata; ours goes from the first byte to the last.',
+    what: 'A Read into memory that its pointers name twice, for data or for data and metadata: QEMU moves its parts in some order; ours block after block.',
     spec: '[NVMe] 4.1 (no order within a command)',
     why: 'Either is allowed.',
   },
