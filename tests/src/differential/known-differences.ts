@@ -70,7 +70,16 @@ const DESCRIPTOR_TYPES: ReadonlySet<number> = new Set([0x00, 0x20, 0x30]);
 /** What may be wrong with the ranges of a Copy, with their PRINFO fields, or with what is read from them. */
 const COPY_ERRORS: ReadonlySet<string> = new Set(['0/02', '0/80', '1/81', '1/83', '2/82', '2/83', '2/84', '2/87']);
 /** What metadata, or their descriptor, that were read as zeroes may be found to be. */
-const METADATA_OF_ZEROES: ReadonlySet<string> = new Set(['0/10', '1/81', '2/80', '2/81', '2/82', '2/83', '2/84']);
+const METADATA_OF_ZEROES: ReadonlySet<string> = new Set([
+  '0/0d',
+  '0/10',
+  '1/81',
+  '2/80',
+  '2/81',
+  '2/82',
+  '2/83',
+  '2/84',
+]);
 const LID = 0xff;
 const isLog = (step: Step, lid: number): boolean => isAdmin(step, 2) && (dword(step, 10) & LID) === lid;
 /** Bits of a combination of command sets. */
