@@ -1,8 +1,8 @@
 /** The load phase: random reads and writes from every CPU at once, each checked against what was written. */
 import { type Machine, REQ_OP_READ, REQ_OP_WRITE, REQ_SYNC } from '@nvme-stack/machine';
-import { parseInterrupts } from './interrupts.js';
 import { type Job, withJobs } from './jobs.js';
 import type { OnProgress } from './progress.js';
+import { countQueues, type QueueLoad, queueLoads } from './queue-loads.js';
 import type { FoundDisk } from './session.js';
 
 /** So many of its operations stay in the trace; the rest runs as after `echo 0 > tracing_on`. */
@@ -20,14 +20,6 @@ export interface Latencies {
   readonly p99Ns: number;
   readonly p999Ns: number;
   readonly maxNs: number;
-}
-
-/** What a hardware queue did. */
-export interface QueueLoad {
-  readonly name: string;
-  readonly operations: number;
-  /** Interrupts of its vector; null: it has none. */
-  readonly interrupts: number | null;
 }
 
 /** The whole phase. */
@@ -48,7 +40,6 @@ export interface LoadPhase {
 export async function loadPhase(
   machine: Machine,
   found: FoundDisk,
-  controller: string,
   operations: number,
   onProgress: OnProgress,
 ): Promise<LoadPhase> {
@@ -57,7 +48,7 @@ export async function loadPhase(
   const mayWrite = !found.readOnly && !found.onImage;
   const run = new Run(operations, blocks, machine.description.seed, mayWrite);
   const { trace } = machine.subsystems.kernel;
-  const before = countsOf(machine);
+  const before = countQueues(machine, found.name);
   const startNs = machine.nowNs;
   let jobCount = 0;
   await withJobs(machine, found.name, blockBytes, async (jobs) => {
@@ -86,7 +77,7 @@ export async function loadPhase(
     jobs: jobCount,
     blockBytes,
     ...run.result(),
-    queues: queueLoads(machine, controller, run.byCpu, before),
+    queues: queueLoads(machine, found.name, run.byCpu, before),
     virtualNs: machine.nowNs - startNs,
   };
 }
@@ -172,33 +163,4 @@ function summary(latencies: Float64Array): Latencies | null {
     p999Ns: at(0.999),
     maxNs: at(1),
   };
-}
-
-function countsOf(machine: Machine): Map<string, number> {
-  const interrupts = parseInterrupts(machine.procfs.read('/proc/interrupts'));
-  const total = (counts: readonly number[]): number => counts.reduce((sum, n) => sum + n, 0);
-  return new Map(
-    interrupts.flatMap(({ name, counts }) => name.split(', ').map((one) => [one, total(counts)] as const)),
-  );
-}
-
-function queueLoads(
-  machine: Machine,
-  controller: string,
-  byCpu: ReadonlyMap<number, number>,
-  before: ReadonlyMap<string, number>,
-): QueueLoad[] {
-  const after = countsOf(machine);
-  return machine
-    .queues(controller)
-    .filter(({ qid }) => qid > 0)
-    .map(({ qid, cpus }) => {
-      const name = `${controller}q${qid}`;
-      const count = after.get(name);
-      return {
-        name,
-        operations: cpus.reduce((sum, cpu) => sum + (byCpu.get(cpu) ?? 0), 0),
-        interrupts: count === undefined ? null : count - (before.get(name) ?? 0),
-      };
-    });
 }

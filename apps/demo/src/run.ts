@@ -67,11 +67,11 @@ const LOAD: Step = {
   title: 'Load on every hardware queue',
   act: async (run) => {
     const { machine, options, host, loaded } = run;
-    const [disk, controller] = [loaded.disks[0], loaded.controllers[0]];
-    if (disk === undefined || controller === undefined || options.operations === 0) return;
+    const disk = loaded.disks[0];
+    if (disk === undefined || options.operations === 0) return;
     const startMs = host.nowMs();
     run.load = await withProgress(host, `${options.operations} reads and writes`, (onProgress) =>
-      loadPhase(machine, disk, controller.name, options.operations, onProgress),
+      loadPhase(machine, disk, options.operations, onProgress),
     );
     run.wallMs = host.nowMs() - startMs;
   },

@@ -12,13 +12,13 @@ export function loadScreen(phase: LoadPhase | null, wallMs: number, view: View):
   const total = (reads?.operations ?? 0) + (writes?.operations ?? 0);
   const rows = [row('read', reads, phase), row('write', writes, phase)].filter((one) => one !== null);
   const head = ['', 'operations', 'per second', 'mean', 'p50', 'p90', 'p99', 'p99.9', 'max'];
-  const busiest = Math.max(...queues.map(({ operations }) => operations), 1);
+  const busiest = Math.max(...queues.map(({ operations }) => operations ?? 0), 1);
   const queueRows = queues.map(({ name, operations, interrupts }) => [
     name,
-    operations,
-    interrupts === null ? 'polled' : interrupts,
-    interrupts === null || interrupts === 0 ? '-' : (operations / interrupts).toFixed(2),
-    '█'.repeat(Math.round((operations / busiest) * 20)),
+    operations ?? '-',
+    interrupts ?? 'polled',
+    operations === null || interrupts === null || interrupts === 0 ? '-' : (operations / interrupts).toFixed(2),
+    '█'.repeat(Math.round(((operations ?? 0) / busiest) * 20)),
   ]);
   return [
     `${jobs} jobs, as many on each CPU; random ${size(blockBytes)} ${writes === null ? 'reads' : 'reads and writes'} on ${disk}.`,
