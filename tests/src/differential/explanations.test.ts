@@ -1,7 +1,9 @@
 /** The table of known differences explains the bytes that it names, and no others. */
 import { describe, expect, it } from 'vitest';
+import { explainRead } from './block-data.js';
 import { ourCorner } from './corners.js';
 import { lockstep, type Report } from './lockstep.js';
+import { Medium } from './medium.js';
 import type { RawHost } from './raw-host.js';
 import { differsOnlyIn, sentData } from './sent-data.js';
 import { LIST_PAGE, PAGE, type Step } from './step.js';
@@ -140,5 +142,49 @@ describe('where a log page lies', () => {
         [18, 99],
       ]),
     ).toBe(true);
+  });
+});
+
+describe('a read of blocks that leaves other bytes on QEMU', () => {
+  const READ = 2;
+  /** 512-byte blocks with 8 bytes of separate, protected metadata. */
+  const medium = new Medium();
+  medium.take(1 | (1 << 5));
+
+  /** A read of so many blocks to page 3, and their metadata to `metadataPage`. */
+  function read(blocks: number, metadataPage = 20): Step {
+    const sqe = new Uint8Array(64);
+    sqe[0] = READ;
+    new DataView(sqe.buffer).setUint16(48, blocks - 1, true);
+    const pointers: Step['pointers'] = [
+      [24, { target: 3 * PAGE }],
+      [32, { target: LIST_PAGE * PAGE }],
+      [16, { target: metadataPage * PAGE }],
+    ];
+    return {
+      name: 'Read',
+      changed: [],
+      queue: 1,
+      sqe,
+      pointers,
+      list: 4,
+      entries: [],
+      input: [],
+      mayPend: false,
+      pages: [3],
+    };
+  }
+  const page = (byte: number): Uint32Array[] => [new Uint32Array(new Uint8Array(PAGE).fill(byte, 100, 108).buffer)];
+
+  it.each([
+    ['ones that QEMU did not set', read(8), 0xff, 0, 'deallocated-run'],
+    ['ones that QEMU set', read(8), 0x12, 0xff, 'deallocated-run'],
+    ['other bytes', read(8), 0x12, 0x13, null],
+    ['ones in a single block', read(1), 0xff, 0, null],
+    ['zeroes where QEMU has something', read(8), 0, 0x12, null],
+    ['metadata in the page of the data', read(8, 3), 0x12, 0x13, 'named-twice'],
+    ['more data than there are pages', read(256), 0x12, 0x13, 'named-twice'],
+  ] as const)('is told by %s', (_, step, ours, theirs, id) => {
+    expect(explainRead(step, medium, page(ours), page(theirs))).toBe(id);
   });
 });
