@@ -39,6 +39,19 @@ export const METADATA_DIFFERENCES: readonly KnownDifference[] = [
       (is(theirs, '2/83') || is(theirs, '2/84')),
   },
   {
+    id: 'first-block-unchecked',
+    what: 'A Write of block 0 and no other: QEMU does not check its protection information.',
+    spec: '[NVM] 5 (PRCHK)',
+    why: 'PRCHK asks for the check, whichever block it is.',
+    matches: (step, ours, theirs, { medium }) =>
+      isIo(step, 1) &&
+      medium.protectionType !== 0 &&
+      [10, 11].every((index) => dword(step, index) === 0) &&
+      (dword(step, 12) & 0xffff) === 0 &&
+      (is(ours, '2/82') || is(ours, '2/83') || is(ours, '2/84')) &&
+      is(theirs, SUCCESS),
+  },
+  {
     id: 'upper-reference-tag',
     what: 'Dword 3 is a part of the reference tag for QEMU, whatever the guard; ours does not look at it.',
     spec: '[NVM] 3.3.4 figure dword 14, 5 (16-bit guards have reference tags of 32 bits)',
