@@ -11,9 +11,9 @@ import type { DeviceRecord } from '../golden/device-record.js';
 const MEBIBYTE = 1 << 20;
 /** The first start fetches the packages and boots; the rest is a second or a few. */
 export const TIMEOUT_MS = 180_000;
-/** Loads the driver and waits for a namespace. */
+/** Loads the driver and waits for a namespace: its node is there a little before it can be opened (device_add, bdev_add). */
 export const LOAD_DRIVER = `insmod /modules/nvme.ko
-for i in $(seq 200); do [ -e /dev/nvme0n1 ] && break; sleep 0.02; done
+for i in $(seq 200); do (: < /dev/nvme0n1) 2> /dev/null && break; sleep 0.02; done
 [ -e /dev/nvme0n1 ]`;
 /** Has Linux wait one second for commands instead of 30 and 60. */
 export const SHORT_TIMEOUTS = `echo 1 > /sys/module/nvme_core/parameters/admin_timeout
