@@ -24,10 +24,10 @@ function shown(reference) {
   return `${cell(title ?? '')} ([${file.split('/').pop()}](../${file}))`;
 }
 
-/** A script of the repository, checked. */
+/** A script or program of the repository that is run to see it, checked to exist. */
 function run(script) {
   if (!existsSync(`${root}${script}`)) problems.push(`docs/what-is-shown.json: ${script} does not exist.`);
-  return `[\`${cell(script)}\`](../${script}) on a clean checkout`;
+  return `run [\`${cell(script)}\`](../${script})`;
 }
 
 let open = 0;

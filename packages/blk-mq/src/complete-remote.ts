@@ -97,7 +97,7 @@ export function addToBatch(
   return true;
 }
 
-/** Moves what stands first in the list, is to end here and is of one queue to the batch, as it hangs together; returns the rest. */
+/** Moves what stands first in the list, is to end here and is of one queue to the batch, as it hangs together; returns the rest. Untraced only. */
 function joinBatch(
   blk: Blk,
   list: RequestImpl,
@@ -131,25 +131,15 @@ export function completeToBatch(
   iob: IoCompBatch,
   complete: (iob: IoCompBatch) => void,
 ): void {
-  const { ex } = blk;
-  const { cpu } = ex;
-  for (let rq: RequestImpl | null = joinBatch(blk, list, iob, complete); rq !== null; ) {
-    const next: RequestImpl | null = rq.next;
-    rq.next = null;
-    const plain =
-      blk.untraced &&
-      iob.complete === complete &&
-      cpu === rq.cpu &&
-      rq.endIo === null &&
-      (rq.q.hctxs.length > 1 || rq.mqHctx.cpus.length === 1);
-    if (plain) {
-      rq.state = MQ_RQ_COMPLETE;
-      if (iob.last === null) iob.first = rq;
-      else iob.last.next = rq;
-      iob.last = rq;
-    } else if (!completeRequestRemote(blk, rq) && !addToBatch(rq, iob, false, complete)) {
-      rq.q.tagSet.ops.complete?.(rq);
+  for (let rq: RequestImpl | null = list; rq !== null; ) {
+    const rest = joinBatch(blk, rq, iob, complete);
+    if (rest !== rq) {
+      rq = rest;
+      continue;
     }
+    const { next }: RequestImpl = rq;
+    rq.next = null;
+    if (!completeRequestRemote(blk, rq) && !addToBatch(rq, iob, false, complete)) rq.q.tagSet.ops.complete?.(rq);
     rq = next;
   }
 }

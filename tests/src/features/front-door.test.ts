@@ -89,6 +89,7 @@ describe('a refusal is one sentence that names field, value and what is allowed'
     expect(machine.sysfs.exists('/sys/class/nvme/nvme0')).toBe(false);
     await machine.modprobe('nvme');
     expect(machine.sysfs.read('/sys/class/nvme/nvme0/state')).toBe('live\n');
+    expect(machine.controllers()).toEqual([{ name: 'nvme0', address: '0000:00:03.0', state: 'live' }]);
   });
 
   it('of files, ioctls and buffers', async () => {

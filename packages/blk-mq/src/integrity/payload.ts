@@ -13,7 +13,7 @@ import {
 import type { BioImpl } from '../bio.js';
 import type { Blk } from '../blk.js';
 import type { BioIntegrityPayload, BlkIntegrity } from '../ports.js';
-import { DataCursor } from './t10-pi.js';
+import { IntervalCursor } from './t10-pi.js';
 import { ExtTuple, T10Tuple } from './tuple.js';
 
 /** The block layer made it, checks it and frees it. @kernel include/linux/bio-integrity.h BIP_BLOCK_INTEGRITY */
@@ -47,7 +47,7 @@ export class IntegrityPayload implements BioIntegrityPayload {
 export class IntegrityState {
   readonly t10Tuple = new T10Tuple();
   readonly extTuple = new ExtTuple();
-  readonly cursor = new DataCursor();
+  readonly cursor = new IntervalCursor();
   private free: IntegrityPayload | null = null;
   private kintegrityd: WorkqueueStruct | null = null;
 

@@ -30,18 +30,36 @@ function formatOf(blk: Blk, profile: BlkIntegrity): TupleFormat {
   return profile.csumType === BLK_INTEGRITY_CSUM_CRC64 ? blk.integrity.extTuple : blk.integrity.t10Tuple;
 }
 
-/** Where in a bio's memory the next interval begins. */
-export class DataCursor {
+function hasRefTag({ flags }: BlkIntegrity): boolean {
+  return (flags & BLK_INTEGRITY_REF_TAG) !== 0;
+}
+
+/** Goes over the intervals of a bio, and over the tuples of its payload. */
+export class IntervalCursor {
   private vec = 0;
   private offset = 0;
+  private metadata = 0;
 
-  begin(): void {
+  begin(payload: IntegrityPayload): void {
     this.vec = 0;
     this.offset = 0;
+    this.metadata = payload.addr;
+  }
+
+  /** Makes the guard of the next interval; where its tuple is, or -1 after the last. */
+  next(bytes: Uint8Array, bio: BioImpl, payload: IntegrityPayload, format: TupleFormat): number {
+    const { profile, addr, lengthBytes } = payload;
+    const { metadata } = this;
+    if (metadata >= addr + lengthBytes) return -1;
+    format.begin();
+    this.feed(bytes, bio, format, 2 ** profile.intervalExp);
+    format.update(bytes, metadata, profile.piOffsetBytes);
+    this.metadata = metadata + profile.tupleSizeBytes;
+    return metadata + profile.piOffsetBytes;
   }
 
   /** Feeds the next `length` bytes of the bio to a guard. */
-  feed(bio: BioImpl, bytes: Uint8Array, format: TupleFormat, length: number): void {
+  private feed(bytes: Uint8Array, bio: BioImpl, format: TupleFormat, length: number): void {
     let left = length;
     while (left > 0) {
       const here = bio.vecLengthBytes[this.vec] - this.offset;
@@ -63,16 +81,10 @@ export function blkIntegrityGenerate(blk: Blk, bio: BioImpl, payload: IntegrityP
   const { bytes } = blk.kernel.memory;
   const { cursor } = blk.integrity;
   const format = formatOf(blk, profile);
-  const interval = 2 ** profile.intervalExp;
-  const hasRef = (profile.flags & BLK_INTEGRITY_REF_TAG) !== 0;
-  const end = payload.addr + payload.lengthBytes;
+  const hasRef = hasRefTag(profile);
   let { seed } = payload;
-  cursor.begin();
-  for (let metadata = payload.addr; metadata < end; metadata += profile.tupleSizeBytes) {
-    const at = metadata + profile.piOffsetBytes;
-    format.begin();
-    cursor.feed(bio, bytes, format, interval);
-    format.update(bytes, metadata, profile.piOffsetBytes);
+  cursor.begin(payload);
+  for (let at = cursor.next(bytes, bio, payload, format); at >= 0; at = cursor.next(bytes, bio, payload, format)) {
     format.writeGuard(bytes, at);
     format.writeRef(bytes, at, hasRef ? seed % format.refModulus : 0);
     seed++;
@@ -86,28 +98,24 @@ export function blkIntegrityVerify(blk: Blk, bio: BioImpl, payload: IntegrityPay
   const { bytes } = blk.kernel.memory;
   const { cursor } = blk.integrity;
   const format = formatOf(blk, profile);
-  const interval = 2 ** profile.intervalExp;
-  const hasRef = (profile.flags & BLK_INTEGRITY_REF_TAG) !== 0;
-  const end = payload.addr + payload.lengthBytes;
+  const hasRef = hasRefTag(profile);
   let { seed } = payload;
-  cursor.begin();
-  for (let metadata = payload.addr; metadata < end; metadata += profile.tupleSizeBytes) {
-    const at = metadata + profile.piOffsetBytes;
-    format.begin();
-    cursor.feed(bio, bytes, format, interval);
-    format.update(bytes, metadata, profile.piOffsetBytes);
-    if (!format.isEscaped(bytes, at, hasRef)) {
-      const ref = format.readRef(bytes, at);
-      if (hasRef && ref !== seed % format.refModulus)
-        return logError(blk, bio, `ref tag error at location ${seed} (rcvd ${ref})`);
-      if (!format.guardMatches(bytes, at)) {
-        const [received, wanted] = format.guardText(bytes, at);
-        return logError(blk, bio, `guard tag error at sector ${seed} (rcvd ${received}, want ${wanted})`);
-      }
-    }
+  cursor.begin(payload);
+  for (let at = cursor.next(bytes, bio, payload, format); at >= 0; at = cursor.next(bytes, bio, payload, format)) {
+    const wrong = format.isEscaped(bytes, at, hasRef) ? null : mismatch(format, bytes, at, seed, hasRef);
+    if (wrong !== null) return logError(blk, bio, wrong);
     seed++;
   }
   return BLK_STS_OK;
+}
+
+/** What the log says of a tuple that is not as it should be; null: it is. */
+function mismatch(format: TupleFormat, bytes: Uint8Array, at: number, seed: number, hasRef: boolean): string | null {
+  const ref = format.readRef(bytes, at);
+  if (hasRef && ref !== seed % format.refModulus) return `ref tag error at location ${seed} (rcvd ${ref})`;
+  if (format.guardMatches(bytes, at)) return null;
+  const [received, wanted] = format.guardText(bytes, at);
+  return `guard tag error at sector ${seed} (rcvd ${received}, want ${wanted})`;
 }
 
 function logError(blk: Blk, bio: BioImpl, what: string): BlkStatus {
@@ -123,7 +131,7 @@ function firstRef(bio: BioImpl, profile: BlkIntegrity, format: TupleFormat): num
 /** The profile of a request whose reference tags are remapped, or null. */
 function remapped(rq: RequestImpl): BlkIntegrity | null {
   const profile = rq.q.limits.integrity;
-  return profile !== null && (profile.flags & BLK_INTEGRITY_REF_TAG) !== 0 ? profile : null;
+  return profile !== null && hasRefTag(profile) ? profile : null;
 }
 
 /** Before a write is sent; does nothing to what was prepared before. Any context. @kernel block/t10-pi.c blk_integrity_prepare */
